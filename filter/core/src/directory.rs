@@ -1,0 +1,44 @@
+//! Everything that a worker needs to judge a request: the APIs and the keys, at one revision.
+
+use crate::api::{ApiError, ApiTable};
+use crate::intern::Full;
+use crate::table::KeyTable;
+use crate::wire::Record;
+
+/// The APIs and the keys.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// The APIs, found by host and path.
+    pub apis: ApiTable,
+    /// The keys, found by digest.
+    pub keys: KeyTable,
+}
+
+/// Why a record cannot be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// It describes no API.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The table cannot number one more value.
+    #[error(transparent)]
+    Full(#[from] Full),
+}
+
+impl Directory {
+    /// An empty directory laid out for this many keys.
+    pub fn with_capacity(keys: usize) -> Self {
+        Self { apis: ApiTable::default(), keys: KeyTable::with_capacity(keys) }
+    }
+
+    /// Applies one record. Applying it again changes nothing.
+    pub fn apply(&mut self, record: Record) -> Result<(), ApplyError> {
+        match record {
+            Record::DeleteKey(digest) => self.keys.delete(&digest),
+            Record::DeleteApi(id) => self.apis.delete(id),
+            Record::Api(api) => self.apis.put(api)?,
+            Record::Key(key) => self.keys.put(&key)?,
+        }
+        Ok(())
+    }
+}
