@@ -1,0 +1,159 @@
+//! One request: headers in, verdict out.
+//!
+//! [`judge`] does all of it. It runs in the request's own callback, or, for a request that was held, in the
+//! root context's callback with the request selected.
+
+use portcullis_core::decide::{Admission, Decision, Request, decide};
+use portcullis_core::verdict::Refusal;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::host::{self, Headers, Map};
+use crate::worker::{Shared, Worker};
+
+/// Header names that begin so are ours: a caller's are removed, whatever the path.
+const RESERVED_PREFIX: &[u8] = b"x-portcullis-";
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// It goes on to the upstream.
+    Pass,
+    /// It has been answered.
+    Answered,
+    /// It cannot be judged yet.
+    Wait,
+}
+
+/// The context of one request.
+pub struct Gate {
+    context: u32,
+    worker: Shared,
+}
+
+impl Gate {
+    /// The context that Envoy knows by this number.
+    pub const fn new(context: u32, worker: Shared) -> Self {
+        Self { context, worker }
+    }
+}
+
+impl Context for Gate {
+    fn on_done(&mut self) -> bool {
+        if let Ok(mut worker) = self.worker.try_borrow_mut()
+            && worker.holds_any()
+        {
+            worker.forget(self.context);
+        }
+        true
+    }
+}
+
+impl HttpContext for Gate {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Ok(mut worker) = self.worker.try_borrow_mut() else {
+            refuse("", Refusal::NotReady);
+            return Action::Pause;
+        };
+        match judge(&mut worker) {
+            Ruling::Pass => Action::Continue,
+            Ruling::Answered => Action::Pause,
+            Ruling::Wait => {
+                if !worker.hold(self.context, host::monotonic_ms()) {
+                    give_up(&mut worker);
+                }
+                Action::Pause
+            }
+        }
+    }
+
+    /// Trailers reach the upstream too, and some servers merge them into the headers.
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if let Some(trailers) = Headers::read(Map::RequestTrailers) {
+            remove_reserved(Map::RequestTrailers, &trailers);
+        }
+        Action::Continue
+    }
+}
+
+/// Judges the selected request and acts on the verdict.
+pub fn judge(worker: &mut Worker) -> Ruling {
+    let Some(headers) = Headers::read(Map::RequestHeaders) else {
+        give_up(worker);
+        return Ruling::Answered;
+    };
+    let first = |wanted: &'static [u8]| {
+        let mut all = headers.iter();
+        all.find_map(move |(name, value)| (name == wanted).then_some(value))
+    };
+    let request = Request {
+        target: first(b":path"),
+        authority: first(b":authority"),
+        authorizations: headers.iter().filter_map(|(name, value)| (name == b"authorization").then_some(value)),
+    };
+    let replica = &worker.replica;
+    // Without the control plane's time every expiry has come.
+    let now_ms = || replica.now_ms(host::monotonic_ms()).unwrap_or(u64::MAX);
+    let mut decision = decide(&worker.config.rules, replica.directory(), now_ms, request);
+    if decision == Decision::Undecided {
+        return Ruling::Wait;
+    }
+    // Of refused requests too: access logs show these headers.
+    let cleaned = remove_reserved(Map::RequestHeaders, &headers);
+    let passes = match &decision {
+        Decision::Allowed(admission) => cleaned && admit(admission),
+        Decision::Exempt => cleaned,
+        Decision::Refused(_) | Decision::Undecided => false,
+    };
+    if !passes {
+        let refusal = match decision {
+            Decision::Refused(refusal) => refusal,
+            // The host has not done what it was told to, so what would go upstream cannot be trusted.
+            Decision::Allowed(_) | Decision::Exempt | Decision::Undecided => Refusal::NotReady,
+        };
+        refuse(&worker.config.realm, refusal);
+        decision = Decision::Refused(refusal);
+    }
+    worker.metrics.count_request(decision);
+    if passes { Ruling::Pass } else { Ruling::Answered }
+}
+
+/// Answers the selected request with 503: it has waited long enough, or cannot be judged.
+pub fn give_up(worker: &mut Worker) {
+    refuse(&worker.config.realm, Refusal::NotReady);
+    worker.metrics.count_request(Decision::Refused(Refusal::NotReady));
+}
+
+/// Tells the upstream who calls. False if the host did not do all of it.
+fn admit(admission: &Admission) -> bool {
+    let Admission { key, owner, api, .. } = admission;
+    (admission.forward_credential || host::remove_header(Map::RequestHeaders, b"authorization"))
+        && host::set_request_header("x-portcullis-key-id", &key.to_string())
+        && host::set_request_header("x-portcullis-organization", &owner.organization.to_string())
+        && host::set_request_header("x-portcullis-user", &owner.user.to_string())
+        && host::set_request_header("x-portcullis-api", &api.to_string())
+}
+
+/// Removes what only we may say. False if the host did not.
+fn remove_reserved(map: Map, headers: &Headers) -> bool {
+    headers.iter().filter(|(name, _)| is_reserved(name)).all(|(name, _)| host::remove_header(map, name))
+}
+
+/// Some servers read `_` in a header name as `-`, as CGI (RFC 3875, section 4.1.18) makes them, and all ignore
+/// its case.
+fn is_reserved(name: &[u8]) -> bool {
+    name.get(..RESERVED_PREFIX.len()).is_some_and(|start| {
+        let plain = |byte: &u8| match byte {
+            b'_' => b'-',
+            other => other.to_ascii_lowercase(),
+        };
+        start.iter().map(plain).eq(RESERVED_PREFIX.iter().copied())
+    })
+}
+
+/// Answers the selected request. If it has been answered already, it needs no second one.
+fn refuse(realm: &str, refusal: Refusal) {
+    let row = refusal.row();
+    let details = format!("portcullis_{}", row.label);
+    host::respond(row.status, &details, &refusal.headers(realm), &refusal.body());
+}

@@ -1,0 +1,40 @@
+//! The Portcullis filter: API keys checked inside Envoy, without a hop.
+//!
+//! This crate is the thin adapter between Envoy and `portcullis-core`; it decides nothing itself.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`host`] | every host call there is, and nothing else makes one |
+//! | [`config`] | the plugin configuration |
+//! | [`root`] | one worker's life: it follows the control plane, keeps time, publishes metrics |
+//! | [`worker`] | what the root context and the request contexts of one worker share |
+//! | [`http`] | one request: headers in, verdict out |
+//! | [`metrics`] | counters, gathered in the worker and published by the second |
+//!
+//! How it fails: a host call that does not do what it must refuses the request with 503. A trap would take the
+//! worker's virtual machine down; Envoy then answers 503 and starts a new one (`FAIL_RELOAD`), which holds
+//! requests until it has the key set again. Nothing passes unchecked in either case.
+
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+#![allow(missing_docs, reason = "the SDK's entry point has none to give, and nothing here is public")]
+
+mod config;
+mod host;
+mod http;
+mod metrics;
+mod root;
+mod worker;
+
+use proxy_wasm::traits::RootContext;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|context| -> Box<dyn RootContext> { Box::new(root::Root::new(context)) });
+}}

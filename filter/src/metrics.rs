@@ -1,0 +1,95 @@
+//! Counters in Envoy's statistics, `portcullis_…`.
+//!
+//! A host call costs more than the decision that it would count, so counts are gathered here and published once
+//! a second. Every name carries its labels (`portcullis_requests_total.outcome.allowed`); the `stats_tags` of
+//! envoy.yaml turn them into Prometheus labels.
+
+use portcullis_core::decide::Decision;
+use portcullis_core::verdict::Refusal;
+
+use crate::host;
+
+/// How a poll of the control plane ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PollResult {
+    /// A page was applied.
+    Applied,
+    /// There was no answer, or none with status 200.
+    Failed,
+    /// The answer could not be used.
+    Rejected,
+}
+
+impl PollResult {
+    const ALL: [Self; 3] = [Self::Applied, Self::Failed, Self::Rejected];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A counter and what has been added to it since it was published.
+#[derive(Debug)]
+struct Counter {
+    label: &'static str,
+    id: Option<u32>,
+    pending: u64,
+}
+
+/// The counters of one worker.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: Vec<Counter>,
+    polls: Vec<Counter>,
+}
+
+impl Metrics {
+    /// Defines all counters, so that each is shown from the start.
+    pub fn define() -> Self {
+        let outcomes = ["allowed", "exempt"].into_iter().chain(Refusal::ALL.map(|refusal| refusal.row().label));
+        Self {
+            requests: counters("portcullis_requests_total.outcome", outcomes),
+            polls: counters("portcullis_polls_total.result", PollResult::ALL.map(PollResult::label).into_iter()),
+        }
+    }
+
+    /// Counts a request. One that is still undecided is counted when it is decided.
+    pub fn count_request(&mut self, decision: Decision) {
+        let label = match decision {
+            Decision::Allowed(_) => "allowed",
+            Decision::Exempt => "exempt",
+            Decision::Refused(refusal) => refusal.row().label,
+            Decision::Undecided => return,
+        };
+        add(&mut self.requests, label);
+    }
+
+    /// Counts a poll of the control plane.
+    pub fn count_poll(&mut self, result: PollResult) {
+        add(&mut self.polls, result.label());
+    }
+
+    /// Hands what has been gathered to Envoy.
+    pub fn publish(&mut self) {
+        for counter in self.requests.iter_mut().chain(&mut self.polls) {
+            if let (Some(id), 1..) = (counter.id, counter.pending) {
+                host::increment(id, counter.pending);
+                counter.pending = 0;
+            }
+        }
+    }
+}
+
+fn counters(name: &str, labels: impl Iterator<Item = &'static str>) -> Vec<Counter> {
+    labels.map(|label| Counter { label, id: host::define_counter(&format!("{name}.{label}")), pending: 0 }).collect()
+}
+
+fn add(counters: &mut [Counter], label: &'static str) {
+    if let Some(counter) = counters.iter_mut().find(|counter| counter.label == label) {
+        counter.pending = counter.pending.saturating_add(1);
+    }
+}
