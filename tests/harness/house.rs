@@ -1,0 +1,205 @@
+//! A whole house: control plane, Envoys and sample upstream, each a real one on ports of its own.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use portcullis_demo::admin::AdminClient;
+use portcullis_demo::children::Tie;
+use portcullis_demo::ports;
+use portcullis_demo::stack::{ControlPlane, ControlPlaneConfig, Envoy, EnvoyConfig, SampleUpstream};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The operator's token in every house.
+pub const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
+/// A path of the upstream that every house exempts from keys, besides `/healthz`.
+pub const OPEN_PATH: &str = "/open/echo";
+
+/// A running house. Dropping it kills what runs and removes its folder.
+#[derive(Debug)]
+pub struct House {
+    /// The organization `acme`.
+    pub organization: String,
+    /// The serverless API at `/v1`.
+    pub serverless_api: String,
+    /// The dedicated API at `/dedicated/v1`, owned by `acme`.
+    pub dedicated_api: String,
+    /// An HTTP client; it opens a new connection for every call, so that calls spread over Envoy's workers.
+    pub http: Client,
+    envoy: Option<Envoy>,
+    control_plane: Option<ControlPlane>,
+    upstream: SocketAddr,
+    admin: SocketAddr,
+    sync: SocketAddr,
+    gateway_token: String,
+    envoys_started: u32,
+    folder: TempDir,
+}
+
+impl House {
+    /// A house with a control plane, an upstream, and an Envoy with two workers.
+    pub async fn start() -> Self {
+        let mut house = Self::without_envoy().await;
+        house.start_envoy(2).await;
+        house
+    }
+
+    /// A house whose Envoy is still to be started.
+    pub async fn without_envoy() -> Self {
+        let upstream = SampleUpstream::start(loopback(0)).await.expect("the upstream starts");
+        let ports = ports::free_ports(2).expect("two free ports");
+        let mut house = Self {
+            organization: String::new(),
+            serverless_api: String::new(),
+            dedicated_api: String::new(),
+            http: Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("an HTTP client"),
+            envoy: None,
+            control_plane: None,
+            upstream: upstream.address(),
+            admin: loopback(ports[0]),
+            sync: loopback(ports[1]),
+            gateway_token: String::new(),
+            envoys_started: 0,
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        // It serves until the test's runtime ends.
+        std::mem::forget(upstream);
+        house.start_control_plane().await;
+        house.furnish().await;
+        house
+    }
+
+    /// Creates what every test needs: an organization, one API of each kind, a gateway.
+    async fn furnish(&mut self) {
+        let admin = self.admin();
+        let organization = created(&admin, "/v1/organizations", json!({"name": "acme"})).await;
+        self.organization = id_of(&organization);
+        let api = json!({"name": "echo", "kind": "serverless", "match": {"path_prefix": "/v1"}});
+        self.serverless_api = id_of(&created(&admin, "/v1/apis", api).await);
+        let api = json!({
+            "name": "private-echo", "kind": "dedicated", "organization": self.organization,
+            "match": {"path_prefix": "/dedicated/v1"},
+        });
+        self.dedicated_api = id_of(&created(&admin, "/v1/apis", api).await);
+        let gateway = created(&admin, "/v1/gateways", json!({"name": "local"})).await;
+        self.gateway_token = gateway["token"].as_str().expect("a gateway's token").to_owned();
+    }
+
+    /// A client of the admin API with the operator's token.
+    pub fn admin(&self) -> AdminClient {
+        AdminClient::new(self.admin_url(), OPERATOR_TOKEN.to_owned())
+    }
+
+    /// The admin API's base URL.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
+    /// The sync port's base URL.
+    pub fn sync_url(&self) -> String {
+        format!("http://{}", self.sync)
+    }
+
+    /// The token with which filters authenticate.
+    pub fn gateway_token(&self) -> &str {
+        &self.gateway_token
+    }
+
+    /// The running Envoy.
+    pub fn envoy(&self) -> &Envoy {
+        self.envoy.as_ref().expect("Envoy runs")
+    }
+
+    /// Where callers call.
+    pub fn listener(&self) -> SocketAddr {
+        let url = self.envoy().url();
+        url.trim_start_matches("http://").parse().expect("Envoy's address")
+    }
+
+    /// The folder with the database and all logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Everything that the current Envoy has logged.
+    pub fn envoy_log(&self) -> String {
+        std::fs::read_to_string(self.envoy().process.log()).expect("Envoy's log")
+    }
+
+    /// Starts a control plane on the house's database.
+    pub async fn start_control_plane(&mut self) {
+        let config = ControlPlaneConfig {
+            program: program("PORTCULLIS_BIN"),
+            listen: self.admin,
+            sync_listen: self.sync,
+            data_dir: self.folder().join("data"),
+            operator_token: OPERATOR_TOKEN.to_owned(),
+            environment: Vec::new(),
+            log: self.folder().join("control-plane.log"),
+            tie: Tie::Group,
+        };
+        let control_plane = ControlPlane::start(&config).await;
+        self.control_plane = Some(control_plane.unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Stops the control plane as an operator would.
+    pub async fn stop_control_plane(&mut self) {
+        let mut control_plane = self.control_plane.take().expect("the control plane runs");
+        let status = control_plane.process.stop().await.expect("the control plane stops");
+        assert!(status.success(), "the control plane stopped with {status}");
+    }
+
+    /// Starts an Envoy with this many workers, in the place of the one before. It need not have a key set yet.
+    pub async fn start_envoy(&mut self, concurrency: u32) {
+        self.stop_envoy().await;
+        self.envoys_started += 1;
+        let ports = ports::free_ports(2).expect("two free ports");
+        let file = |name: &str| self.folder().join(format!("envoy-{}.{name}", self.envoys_started));
+        let exempt_paths = format!("\"exempt_paths\": [\"/healthz\", \"{OPEN_PATH}\"]");
+        let config = EnvoyConfig {
+            program: program("ENVOY"),
+            wasm: program("PORTCULLIS_WASM"),
+            listener: loopback(ports[0]),
+            admin: loopback(ports[1]),
+            upstream: self.upstream,
+            sync: self.sync,
+            concurrency,
+            gateway_token: self.gateway_token.clone(),
+            config_file: file("yaml"),
+            more: vec![("\"exempt_paths\": [\"/healthz\"]".to_owned(), exempt_paths)],
+            arguments: Vec::<OsString>::new(),
+            log: file("log"),
+            tie: Tie::Group,
+        };
+        let envoy = Envoy::start(&config).await;
+        self.envoy = Some(envoy.unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Stops Envoy, if one runs.
+    pub async fn stop_envoy(&mut self) {
+        if let Some(mut envoy) = self.envoy.take() {
+            envoy.process.stop().await.expect("Envoy stops");
+        }
+    }
+}
+
+/// A program or file that `make test` has built or installed.
+pub fn program(variable: &str) -> PathBuf {
+    let path =
+        std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run these tests with `make test`"));
+    PathBuf::from(path)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+async fn created(admin: &AdminClient, path: &str, body: Value) -> Value {
+    admin.create(path, &body).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn id_of(item: &Value) -> String {
+    item["id"].as_str().expect("an id").to_owned()
+}

@@ -1,0 +1,18 @@
+//! What the end-to-end tests stand on: a whole house of real parts, and clients that can be impolite.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`house`] | a control plane, Envoys and an upstream on free ports, in a folder that goes away |
+//! | [`keys`] | issuing and deleting keys, and what a call with one gets |
+//! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
+//! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
+//!
+//! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
+//! environment, which `make test` sets; a missing one fails the test and never skips it.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
+
+pub mod house;
+pub mod keys;
+pub mod python;
+pub mod raw;
