@@ -82,6 +82,8 @@ pub fn judge(worker: &mut Worker) -> Ruling {
         give_up(worker);
         return Ruling::Answered;
     };
+    #[cfg(feature = "trap")]
+    trap_if_asked(&headers);
     let first = |wanted: &'static [u8]| {
         let mut all = headers.iter();
         all.find_map(move |(name, value)| (name == wanted).then_some(value))
@@ -116,6 +118,14 @@ pub fn judge(worker: &mut Worker) -> Ruling {
     }
     worker.metrics.count_request(decision);
     if passes { Ruling::Pass } else { Ruling::Answered }
+}
+
+/// Breaks the virtual machine, as a bug would, when the request asks for it.
+#[cfg(feature = "trap")]
+fn trap_if_asked(headers: &Headers) {
+    if headers.iter().any(|(name, _)| name == b"x-portcullis-trap") {
+        std::process::abort();
+    }
 }
 
 /// Answers the selected request with 503: it has waited long enough, or cannot be judged.

@@ -4,16 +4,16 @@
 //! [`Replica::failed`], and does as it is told: poll again at once, or later.
 //!
 //! ```text
-//!            no directory yet, or resync                 up to date, waiting
-//!   Ask::Everything ──► snapshot part 0 ──► Ask::Part 1 … ──► swap ──► Ask::After ◄──┐
-//!         ▲                    ▲     another snapshot: from its part 0     │  delta  │
-//!         │                    └──────────────────────────────────────────┤ ────────┘
-//!         └───────────────────────────────── gap or other epoch ──────────┘
+//!   Ask::Everything ──► part 0 ──► Ask::Part 1, 2 … ──► Ask::CatchUp ──► swap ──► Ask::After ◄─┐
+//!         ▲               ▲                                  │                        │  delta │
+//!         │               └── another snapshot, other epoch ─┴────────────────────────┤ ───────┘
+//!         └──────────────────────────────────────────────────────────────────── gap ──┘
 //! ```
 //!
 //! - Only the answer to the last poll counts, known by its number: what is late or repeated is ignored.
-//! - A page is used whole or not at all. A snapshot is built aside and takes over with its last page; until
-//!   then, and whatever goes wrong, the directory that was there serves on.
+//! - A page is used whole or not at all. A snapshot is built aside, and so is what has changed since it was made: it
+//!   takes over when there is nothing more, so that a key that was deleted before a worker began never opens
+//!   anything there. Until then, and whatever goes wrong, the directory that was there serves on.
 //! - A delta must begin at the revision that the worker has. If it does not, something is missing, and the
 //!   worker asks for everything. So it does when the epoch changes.
 //! - A lower revision in the same epoch is refused: a control plane that has gone back in time could bring a
@@ -33,9 +33,9 @@ pub const BACK_OFF_MS: (u32, u32) = (100, 5_000);
 /// One worker's copy of what its control plane knows.
 #[derive(Debug, Default)]
 pub struct Replica {
-    serving: Option<Serving>,
+    serving: Option<Copy>,
     staging: Option<Staging>,
-    /// Set when the directory can no longer be brought up to date by deltas.
+    /// Set when what serves can no longer be brought up to date by deltas.
     resync: bool,
     polls: u64,
     outstanding: Option<Poll>,
@@ -43,19 +43,19 @@ pub struct Replica {
     clock: Option<ServerClock>,
 }
 
+/// A directory and the point in history at which it stands.
 #[derive(Debug)]
-struct Serving {
+struct Copy {
     at: Cursor,
     directory: Directory,
 }
 
-/// A snapshot that has not arrived whole.
+/// A snapshot that does not serve yet.
 #[derive(Debug)]
 struct Staging {
-    at: Cursor,
+    copy: Copy,
     next_part: u32,
     parts: u32,
-    directory: Directory,
 }
 
 /// The control plane's clock, carried forward by a monotonic one.
@@ -121,7 +121,10 @@ impl Replica {
     pub fn poll(&mut self) -> Poll {
         self.polls = self.polls.saturating_add(1);
         let ask = match (&self.staging, &self.serving) {
-            (Some(staging), _) => Ask::Part { at: staging.at, part: staging.next_part },
+            (Some(Staging { copy, next_part, parts }), _) if next_part < parts => {
+                Ask::Part { at: copy.at, part: *next_part }
+            }
+            (Some(Staging { copy, .. }), _) => Ask::CatchUp { at: copy.at },
             (None, Some(serving)) if !self.resync => Ask::After { cursor: serving.at, wait_ms: POLL_WAIT_MS },
             (None, _) => Ask::Everything,
         };
@@ -172,75 +175,86 @@ impl Replica {
             return Err(Rejection::Record(index));
         }
         let Header { epoch, content, .. } = page.header;
-        match content {
-            Content::Delta { from, to } => self.apply_delta(ask, Cursor { epoch, revision: from }, to, page.records),
-            Content::Snapshot { revision, part, parts, keys } => {
+        match (ask, content) {
+            (Ask::After { .. }, Content::Delta { from, to, .. }) => {
+                let from = Cursor { epoch, revision: from };
+                let applied = self.serving.as_mut().map(|serving| serving.advance(from, to, page.records));
+                let applied = applied.unwrap_or(Err(Rejection::Unasked));
+                // Whatever kept it from advancing, the next delta would meet it again.
+                self.resync |= applied.is_err();
+                applied
+            }
+            (Ask::CatchUp { .. }, Content::Delta { from, to, more }) => {
+                let from = Cursor { epoch, revision: from };
+                let mut staging = self.staging.take().ok_or(Rejection::Unasked)?;
+                staging.copy.advance(from, to, page.records)?;
+                if more {
+                    self.staging = Some(staging);
+                    return Ok(());
+                }
+                self.swap_in(staging.copy)
+            }
+            (Ask::Everything | Ask::Part { .. }, Content::Delta { .. }) => Err(Rejection::Unasked),
+            (_, Content::Snapshot { revision, part: 0, parts, keys }) => {
                 let at = Cursor { epoch, revision };
-                self.refuse_rollback(at)?;
-                let expected = match (part, ask) {
-                    (0, Ask::Everything | Ask::Part { .. } | Ask::After { .. }) => true,
-                    (_, Ask::Part { at: asked, part: asked_part }) => asked == at && asked_part == part,
-                    (_, Ask::Everything | Ask::After { .. }) => false,
-                };
-                if !expected || part >= parts {
-                    return Err(Rejection::Unasked);
-                }
-                if part == 0 {
-                    let keys = usize::try_from(keys).unwrap_or(0);
-                    self.staging = Some(Staging { at, next_part: 0, parts, directory: Directory::with_capacity(keys) });
-                }
-                self.apply_part(parts, page.records)
+                let directory = Directory::with_capacity(usize::try_from(keys).unwrap_or(0));
+                self.add_part(Staging { copy: Copy { at, directory }, next_part: 0, parts }, page.records)
+            }
+            (Ask::Part { at, part: asked }, Content::Snapshot { revision, part, parts, .. }) => {
+                let staging = self
+                    .staging
+                    .take_if(|staging| at == Cursor { epoch, revision } && asked == part && staging.parts == parts);
+                self.add_part(staging.ok_or(Rejection::Unasked)?, page.records)
+            }
+            (Ask::Everything | Ask::CatchUp { .. } | Ask::After { .. }, Content::Snapshot { .. }) => {
+                Err(Rejection::Unasked)
             }
         }
     }
 
-    fn apply_delta(&mut self, ask: Ask, from: Cursor, to: u64, records: Vec<Record>) -> Result<(), Rejection> {
-        let (Ask::After { .. }, Some(serving)) = (ask, self.serving.as_mut()) else {
-            return Err(Rejection::Unasked);
-        };
-        if from != serving.at || to < from.revision {
-            self.resync = true;
+    /// Adds the next part to a snapshot.
+    fn add_part(&mut self, mut staging: Staging, records: Vec<Record>) -> Result<(), Rejection> {
+        if staging.next_part >= staging.parts {
             return Err(Rejection::Unasked);
         }
-        for (index, record) in records.into_iter().enumerate() {
-            // Deletions stand first, so what was applied before this errs towards refusing.
-            if serving.directory.apply(record).is_err() {
-                self.resync = true;
-                return Err(Rejection::Record(index));
-            }
-        }
-        serving.at.revision = to;
+        staging.copy.apply(records)?;
+        staging.next_part = staging.next_part.saturating_add(1);
+        self.staging = Some(staging);
         Ok(())
     }
 
-    /// Adds the next part to the snapshot that is being built, and swaps it in when it is whole.
-    fn apply_part(&mut self, parts: u32, records: Vec<Record>) -> Result<(), Rejection> {
-        let Some(mut staging) = self.staging.take_if(|staging| staging.parts == parts) else {
-            self.staging = None;
-            return Err(Rejection::Unasked);
-        };
-        for (index, record) in records.into_iter().enumerate() {
-            if staging.directory.apply(record).is_err() {
-                return Err(Rejection::Record(index));
-            }
-        }
-        staging.next_part = staging.next_part.saturating_add(1);
-        if staging.next_part < parts {
-            self.staging = Some(staging);
-            return Ok(());
+    /// Lets a snapshot that is whole and up to date serve.
+    fn swap_in(&mut self, copy: Copy) -> Result<(), Rejection> {
+        if let Some(serving) = &self.serving
+            && serving.at.epoch == copy.at.epoch
+            && serving.at.revision > copy.at.revision
+        {
+            let (applied, offered) = (serving.at.revision, copy.at.revision);
+            return Err(Rejection::Rollback { applied, offered });
         }
         self.resync = false;
-        self.serving = Some(Serving { at: staging.at, directory: staging.directory });
+        self.serving = Some(copy);
+        Ok(())
+    }
+}
+
+impl Copy {
+    /// Applies a delta that must begin exactly here.
+    fn advance(&mut self, from: Cursor, to: u64, records: Vec<Record>) -> Result<(), Rejection> {
+        if from != self.at || to < from.revision {
+            return Err(Rejection::Unasked);
+        }
+        // Deletions stand first, so a delta that breaks off errs towards refusing.
+        self.apply(records)?;
+        self.at.revision = to;
         Ok(())
     }
 
-    fn refuse_rollback(&self, offered: Cursor) -> Result<(), Rejection> {
-        match self.cursor() {
-            Some(applied) if applied.epoch == offered.epoch && offered.revision < applied.revision => {
-                Err(Rejection::Rollback { applied: applied.revision, offered: offered.revision })
-            }
-            Some(_) | None => Ok(()),
+    fn apply(&mut self, records: Vec<Record>) -> Result<(), Rejection> {
+        for (index, record) in records.into_iter().enumerate() {
+            self.directory.apply(record).map_err(|_| Rejection::Record(index))?;
         }
+        Ok(())
     }
 }
 

@@ -85,6 +85,12 @@ pub enum Ask {
         /// The part that is missing.
         part: u32,
     },
+    /// Whatever came after the snapshot at `at`, of which the worker has every part and which it does not serve yet.
+    /// It is answered at once.
+    CatchUp {
+        /// The snapshot's epoch and revision, or what deltas have made of it since.
+        at: Cursor,
+    },
     /// Whatever comes after `cursor`, which the worker has applied; it waits up to `wait_ms` for it.
     After {
         /// The last revision applied, which this poll acknowledges.
@@ -102,6 +108,7 @@ impl fmt::Display for Poll {
             Ask::Part { at, part } => {
                 write!(f, "&epoch={}&snapshot={}&part={part}", at.epoch, at.revision)
             }
+            Ask::CatchUp { at } => write!(f, "&epoch={}&snapshot={}", at.epoch, at.revision),
             Ask::After { cursor, wait_ms } => {
                 write!(f, "&epoch={}&revision={}&wait_ms={wait_ms}", cursor.epoch, cursor.revision)
             }
@@ -120,7 +127,7 @@ pub struct PollQuery {
     pub epoch: Option<Epoch>,
     /// See [`Ask::After`].
     pub revision: Option<Revision>,
-    /// See [`Ask::Part`].
+    /// See [`Ask::Part`] and [`Ask::CatchUp`].
     pub snapshot: Option<Revision>,
     /// See [`Ask::Part`].
     pub part: Option<u32>,
@@ -130,7 +137,7 @@ pub struct PollQuery {
 
 /// A combination of query fields that asks for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("ask with none of the fields, with epoch and revision, or with epoch, snapshot and part")]
+#[error("ask with none of the fields, with epoch and revision, or with epoch, snapshot and perhaps part")]
 pub struct PollQueryError;
 
 impl TryFrom<PollQuery> for Poll {
@@ -143,6 +150,7 @@ impl TryFrom<PollQuery> for Poll {
                 Ask::After { cursor: Cursor { epoch, revision }, wait_ms: query.wait_ms.unwrap_or(0) }
             }
             (Some(epoch), None, Some(revision), Some(part)) => Ask::Part { at: Cursor { epoch, revision }, part },
+            (Some(epoch), None, Some(revision), None) => Ask::CatchUp { at: Cursor { epoch, revision } },
             _ => return Err(PollQueryError),
         };
         Ok(Self { number: query.poll, ask })
@@ -172,6 +180,9 @@ pub enum Content {
         from: Revision,
         /// The revision that it has once this page is applied.
         to: Revision,
+        /// Whether the control plane knew of more than fits into this page.
+        #[serde(default, skip_serializing_if = "is_false")]
+        more: bool,
     },
     /// A part of all there is at `revision`.
     Snapshot {
@@ -184,6 +195,12 @@ pub enum Content {
         /// How many keys all parts hold together, so that a table can be sized once.
         keys: u32,
     },
+}
+
+/// What serde asks before it leaves a field out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// One line between a page's header and its end.
@@ -392,7 +409,7 @@ mod tests {
 
     fn arbitrary_page() -> impl Strategy<Value = (Page, Vec<u8>)> {
         let content = prop_oneof![
-            any::<(u64, u64)>().prop_map(|(from, to)| Content::Delta { from, to }),
+            any::<(u64, u64, bool)>().prop_map(|(from, to, more)| Content::Delta { from, to, more }),
             any::<(u64, u32, u32, u32)>()
                 .prop_map(|(revision, part, parts, keys)| { Content::Snapshot { revision, part, parts, keys } }),
         ];
@@ -447,7 +464,7 @@ mod tests {
             poll: u64::MAX,
             epoch: Epoch::from_number(1),
             now_ms: u64::MAX,
-            content: Content::Delta { from: u64::MAX, to: u64::MAX },
+            content: Content::Delta { from: u64::MAX, to: u64::MAX, more: true },
         };
         let page = body.page(&header).unwrap();
         assert!(page.len() <= PAGE_BYTES_MAX);
@@ -472,7 +489,12 @@ mod tests {
     #[test]
     fn every_poll_is_read_as_it_was_printed() {
         let at = Cursor { epoch: Epoch::from_number(9), revision: 12 };
-        let asks = [Ask::Everything, Ask::Part { at, part: 3 }, Ask::After { cursor: at, wait_ms: 20_000 }];
+        let asks = [
+            Ask::Everything,
+            Ask::Part { at, part: 3 },
+            Ask::CatchUp { at },
+            Ask::After { cursor: at, wait_ms: 20_000 },
+        ];
         for ask in asks {
             let poll = Poll { number: 7, ask };
             let fields = poll.to_string();

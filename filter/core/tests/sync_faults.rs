@@ -47,11 +47,13 @@ fn api_record(api: u64, path_prefix: &str) -> Record {
 struct Server {
     epoch: u64,
     history: Vec<State>,
+    /// The revision of the snapshot that it has ready for newcomers, which may be an old one.
+    rendered: u64,
 }
 
 impl Server {
     fn new(epoch: u64) -> Self {
-        Self { epoch, history: vec![State::default()] }
+        Self { epoch, history: vec![State::default()], rendered: 0 }
     }
 
     fn revision(&self) -> u64 {
@@ -78,14 +80,17 @@ impl Server {
     fn restore(&mut self) {
         self.epoch += 1;
         self.history.truncate(1 + self.history.len() / 2);
+        self.rendered = self.revision();
     }
 
     fn answer(&self, poll: Poll, now_ms: u64) -> Vec<u8> {
         let epoch = Epoch::from_number(self.epoch);
         let (content, records) = match poll.ask {
-            Ask::After { cursor, .. } if cursor.epoch == epoch => self.delta(cursor.revision),
+            Ask::After { cursor: at, .. } | Ask::CatchUp { at } if at.epoch == epoch => self.delta(at.revision),
             Ask::Part { at, part } if at.epoch == epoch => self.snapshot(at.revision, part),
-            Ask::After { .. } | Ask::Part { .. } | Ask::Everything => self.snapshot(self.revision(), 0),
+            Ask::After { .. } | Ask::CatchUp { .. } | Ask::Part { .. } | Ask::Everything => {
+                self.snapshot(self.rendered, 0)
+            }
         };
         let mut body = Body::default();
         for record in records {
@@ -94,9 +99,11 @@ impl Server {
         body.page(&Header { poll: poll.number, epoch, now_ms, content }).unwrap()
     }
 
+    /// At most two revisions at once, so that catching up can take several deltas.
     fn delta(&self, from: u64) -> (Content, Vec<Record>) {
-        let to = self.revision();
-        let (old, new) = (&self.history[from as usize], self.state());
+        let to = self.revision().min(from + 2);
+        let more = to < self.revision();
+        let (old, new) = (&self.history[from as usize], &self.history[to as usize]);
         let mut records = Vec::new();
         records.extend(old.0.keys().filter(|k| !new.0.contains_key(k)).map(|k| Record::DeleteKey(digest(*k))));
         let gone = old.1.keys().filter(|api| !new.1.contains_key(api));
@@ -105,7 +112,7 @@ impl Server {
         records.extend(changed.map(|(api, prefix)| api_record(*api, prefix)));
         let changed = new.0.iter().filter(|(key, issue)| old.0.get(key) != Some(issue));
         records.extend(changed.map(|(key, issue)| key_record(*key, *issue)));
-        (Content::Delta { from, to }, records)
+        (Content::Delta { from, to, more }, records)
     }
 
     /// Five records a part, so that even a small state has several.
@@ -132,6 +139,8 @@ enum Change {
 enum Event {
     Write(Change),
     Restore,
+    /// The server renders its snapshot anew.
+    Render,
     /// The outstanding poll reaches the server; its answer joins those under way.
     Answer,
     /// One of the answers under way arrives, and is under way still: it may arrive again.
@@ -153,6 +162,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => change.prop_map(Event::Write),
         1 => Just(Event::Restore),
+        1 => Just(Event::Render),
         8 => Just(Event::Answer),
         10 => index().prop_map(Event::Deliver),
         1 => (index(), index()).prop_map(|(answer, cut)| Event::DeliverTruncated(answer, cut)),
@@ -173,6 +183,21 @@ impl Worker {
         let mut replica = Replica::default();
         let poll = replica.poll();
         Self { replica, poll, high: None }
+    }
+
+    /// A worker that has everything.
+    fn served_by(server: &Server) -> Self {
+        let mut worker = Self::new();
+        worker.follow(server);
+        worker
+    }
+
+    /// Polls without faults until it has everything.
+    fn follow(&mut self, server: &Server) {
+        for _ in 0..150 {
+            let answer = server.answer(self.poll, 0);
+            self.receive(&answer);
+        }
     }
 
     fn receive(&mut self, answer: &[u8]) {
@@ -212,11 +237,16 @@ proptest! {
         let mut worker = Worker::new();
         let mut under_way: Vec<Vec<u8>> = Vec::new();
         let mut states = BTreeMap::from([((1, 0), State::default())]);
+        let mut first_contact = BTreeMap::new();
         for event in events {
             match event {
                 Event::Write(change) => server.write(change),
                 Event::Restore => server.restore(),
-                Event::Answer => under_way.push(server.answer(worker.poll, 0)),
+                Event::Render => server.rendered = server.revision(),
+                Event::Answer => {
+                    first_contact.entry(server.epoch).or_insert_with(|| server.revision());
+                    under_way.push(server.answer(worker.poll, 0));
+                }
                 Event::Deliver(answer) if !under_way.is_empty() => {
                     worker.receive(answer.get::<Vec<u8>>(&under_way));
                 }
@@ -238,11 +268,12 @@ proptest! {
             }
             states.insert((server.epoch, server.revision()), server.state().clone());
             worker.assert_shows(&states);
+            // What was deleted before a worker began never opens anything there.
+            if let Some(cursor) = worker.replica.cursor() {
+                prop_assert!(cursor.revision >= first_contact[&cursor.epoch.number()]);
+            }
         }
-        for _ in 0..20 {
-            let answer = server.answer(worker.poll, 0);
-            worker.receive(&answer);
-        }
+        worker.follow(&server);
         let at = Cursor { epoch: Epoch::from_number(server.epoch), revision: server.revision() };
         prop_assert_eq!(worker.replica.cursor(), Some(at));
         worker.assert_shows(&states);
@@ -254,12 +285,13 @@ fn a_lower_revision_in_the_same_epoch_is_refused_and_reported() {
     let mut server = Server::new(1);
     server.write(Change::Issue(1));
     server.write(Change::Delete(1));
-    let mut worker = Worker::new();
-    worker.receive(&server.answer(worker.poll, 0));
+    let mut worker = Worker::served_by(&server);
     let mut rolled_back = Server::new(1);
     rolled_back.write(Change::Issue(1));
-    let snapshot = Poll { ask: Ask::Everything, ..worker.poll };
-    let (step, result) = worker.replica.answered(&rolled_back.answer(snapshot, 0), 0, 0);
+    rolled_back.rendered = 1;
+    worker.receive(&rolled_back.answer(Poll { ask: Ask::Everything, ..worker.poll }, 0));
+    assert!(matches!(worker.poll.ask, Ask::CatchUp { .. }));
+    let (step, result) = worker.replica.answered(&rolled_back.answer(worker.poll, 0), 0, 0);
     assert_eq!(result, Err(Rejection::Rollback { applied: 2, offered: 1 }));
     assert!(matches!(step, Step::PollAfter(_)));
     assert!(worker.replica.directory().unwrap().keys.find(&digest(1)).is_none());
@@ -268,16 +300,15 @@ fn a_lower_revision_in_the_same_epoch_is_refused_and_reported() {
 #[test]
 fn a_delta_that_leaves_a_gap_makes_the_worker_ask_for_everything() {
     let mut server = Server::new(1);
-    let mut worker = Worker::new();
-    worker.receive(&server.answer(worker.poll, 0));
+    let mut worker = Worker::served_by(&server);
     server.write(Change::Issue(1));
     server.write(Change::Issue(2));
     let mut page = Page::parse(&server.answer(worker.poll, 0)).unwrap();
-    page.header.content = Content::Delta { from: 1, to: 2 };
+    page.header.content = Content::Delta { from: 1, to: 2, more: false };
     let gap = Body::default().page(&page.header).unwrap();
     worker.receive(&gap);
     assert_eq!(worker.poll.ask, Ask::Everything);
-    worker.receive(&server.answer(worker.poll, 0));
+    worker.follow(&server);
     assert_eq!(worker.replica.cursor().unwrap().revision, 2);
     assert!(matches!(worker.poll.ask, Ask::After { .. }));
 }
@@ -313,6 +344,7 @@ fn parts_of_two_snapshots_are_never_mixed() {
     for key in 0..8 {
         server.write(Change::Issue(key));
     }
+    server.rendered = server.revision();
     let mut worker = Worker::new();
     worker.receive(&server.answer(worker.poll, 0));
     assert!(matches!(worker.poll.ask, Ask::Part { part: 1, .. }));
