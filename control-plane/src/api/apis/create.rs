@@ -1,0 +1,248 @@
+//! `POST /v1/apis`: create an API.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::api::Access;
+use portcullis_core::key::ApiKind;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{ApiView, Match, NAME_TAKEN, route_taken};
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::JsonBody;
+use crate::api::keys::KindName;
+use crate::api::refusals::{Always, BadBody, Conflict};
+use crate::domain::api::{Price, RateLimit, Route};
+use crate::domain::fault::Faults;
+use crate::domain::name::Name;
+use crate::problem::Problem;
+use crate::storage::{ApiConflict, NewApi, StorageError, View};
+
+/// What to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateApi {
+    /// 1 to 100 characters, without control characters; no other API's name.
+    #[schema(min_length = 1, max_length = 100, example = "echo")]
+    name: String,
+    kind: KindName,
+    /// The owner of a dedicated API, by id or name; not for a serverless one.
+    organization: Option<String>,
+    #[serde(rename = "match")]
+    route: Match,
+    /// The policy that callers are held to; none if this is left out.
+    rate_limit: Option<RateLimit>,
+    /// What a call costs; nothing if this is left out.
+    price: Option<Price>,
+    /// Whether the upstream is shown the caller's `Authorization` header.
+    forward_credential: Option<bool>,
+}
+
+/// What to create, with every field read; the owner has yet to be looked up.
+#[derive(Debug)]
+struct Draft {
+    name: Name,
+    owner: Option<String>,
+    route: Route,
+    rate_limit: Option<RateLimit>,
+    price: Option<Price>,
+    forward_credential: bool,
+}
+
+/// Why no API is created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Fields are wrong.
+    #[error("fields are wrong")]
+    Fields(Faults),
+    /// The name is taken.
+    #[error("{NAME_TAKEN}")]
+    NameTaken,
+    /// Another API answers at the same place.
+    #[error("{}", route_taken(.0))]
+    RouteTaken(Name),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<Faults> for CreateError {
+    fn from(faults: Faults) -> Self {
+        Self::Fields(faults)
+    }
+}
+
+impl From<ApiConflict> for CreateError {
+    fn from(conflict: ApiConflict) -> Self {
+        match conflict {
+            ApiConflict::Name => Self::NameTaken,
+            ApiConflict::Route(other) => Self::RouteTaken(other),
+        }
+    }
+}
+
+impl IntoResponse for CreateError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Fields(faults) => faults.into(),
+            Self::NameTaken | Self::RouteTaken(_) => Problem::new(StatusCode::CONFLICT, self),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Creates an API.
+#[utoipa::path(
+    post, path = "/v1/apis", tag = "apis", request_body = CreateApi,
+    responses(
+        (status = 201, body = ApiView, description = "Created",
+         headers(("Location" = String, description = "Where it is found"))),
+        Always, BadBody, Conflict,
+    )
+)]
+pub async fn create(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    body: JsonBody<CreateApi>,
+) -> Result<Response, CreateError> {
+    let draft = parse(body.value)?;
+    let mut write = app.store.write(Some(actor)).await?;
+    let new = resolve(&mut write.view(), draft).await?;
+    let api = write.create_api(new).await??;
+    write.commit().await?;
+    let location = format!("/v1/apis/{}", api.id);
+    let view = ApiView::from(api);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
+}
+
+fn parse(request: CreateApi) -> Result<Draft, Faults> {
+    let mut faults = Faults::default();
+    let name = faults.take("/name", Name::parse(&request.name));
+    let route = Route::parse(request.route.hosts.as_deref(), &request.route.path_prefix);
+    let route = route.map_err(|found| faults.extend(found)).ok();
+    match (ApiKind::from(request.kind), &request.organization) {
+        (ApiKind::Serverless, None) | (ApiKind::Dedicated, Some(_)) => {}
+        (ApiKind::Serverless, Some(_)) => {
+            faults.add("/organization", "a serverless API belongs to no organization");
+        }
+        (ApiKind::Dedicated, None) => {
+            faults.add("/organization", "a dedicated API belongs to an organization: say which");
+        }
+    }
+    if let Some(policy) = &request.rate_limit {
+        policy.check(&mut faults);
+    }
+    if let Some(price) = &request.price {
+        price.check(&mut faults);
+    }
+    faults.check()?;
+    Ok(Draft {
+        name: name.ok_or_else(Faults::default)?,
+        owner: request.organization,
+        route: route.ok_or_else(Faults::default)?,
+        rate_limit: request.rate_limit,
+        price: request.price,
+        forward_credential: request.forward_credential.unwrap_or(false),
+    })
+}
+
+/// Looks up the owner that the draft names.
+async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, CreateError> {
+    let access = match &draft.owner {
+        None => Access::Serverless,
+        Some(reference) => {
+            let missing = "there is no organization with this id or name";
+            let owner = view.organization_named(reference).await?;
+            let owner = owner.ok_or_else(|| Faults::one("/organization", missing))?;
+            Access::Dedicated(owner.id)
+        }
+    };
+    Ok(NewApi {
+        name: draft.name,
+        access,
+        route: draft.route,
+        rate_limit: draft.rate_limit,
+        price: draft.price,
+        forward_credential: draft.forward_credential,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn an_api_is_created_with_all_it_can_have() {
+        let harness = Harness::new().await;
+        harness.post("/v1/organizations", json!({"name": "acme"})).await.expect(201);
+        let body = json!({
+            "name": "chat", "kind": "ded", "organization": "acme",
+            "match": {"hosts": ["B.example", "a.example", "b.example"], "path_prefix": "/v1/"},
+            "rate_limit": {"rules": [{"unit": "requests", "limit": 0, "window_seconds": 60},
+                                     {"unit": "tokens", "limit": 10_000, "window_seconds": 86_400, "burst": 5}]},
+            "price": {"per_call_micros": 7}, "forward_credential": true,
+        });
+        let answer = harness.post("/v1/apis", body.clone()).await;
+        let location = answer.headers["location"].to_str().unwrap().to_owned();
+        let created = answer.expect(201);
+        assert_eq!(created["match"], json!({"hosts": ["a.example", "b.example"], "path_prefix": "/v1"}));
+        assert_eq!(created["rate_limit"], body["rate_limit"]);
+        let price = json!({"per_call_micros": 7, "per_million_input_tokens_micros": 0,
+                           "per_million_output_tokens_micros": 0});
+        assert_eq!(created["price"], price);
+        assert_eq!((text(&created, "kind"), &created["forward_credential"]), ("dedicated", &json!(true)));
+        assert_eq!(harness.get(&location).await.expect(200), created);
+        assert_eq!(harness.revision(), 1);
+    }
+
+    #[tokio::test]
+    async fn wrong_fields_are_named_and_nothing_is_created() {
+        let harness = Harness::furnished().await;
+        let before = harness.fingerprint().await;
+        let rule = |rule: serde_json::Value| json!({"rate_limit": {"rules": [rule]}});
+        let cases = [
+            (json!({"name": ""}), "/name"),
+            (json!({"kind": "dedicated"}), "/organization"),
+            (json!({"organization": "acme"}), "/organization"),
+            (json!({"kind": "dedicated", "organization": "nobody"}), "/organization"),
+            (json!({"match": {"path_prefix": "new"}}), "/match/path_prefix"),
+            (json!({"match": {"path_prefix": "/a/../b"}}), "/match/path_prefix"),
+            (json!({"match": {"path_prefix": format!("/{}", "x".repeat(1024))}}), "/match/path_prefix"),
+            (json!({"match": {"path_prefix": "/new", "hosts": []}}), "/match/hosts"),
+            (json!({"match": {"path_prefix": "/new", "hosts": ["a", "b:80"]}}), "/match/hosts/1"),
+            (json!({"match": {"path_prefix": "/new", "headers": {}}}), "/match/headers"),
+            (json!({"rate_limit": {"rules": []}}), "/rate_limit/rules"),
+            (rule(json!({"unit": "bytes", "limit": 1, "window_seconds": 1})), "/rate_limit/rules/0/unit"),
+            (rule(json!({"unit": "tokens", "limit": -1, "window_seconds": 1})), "/rate_limit/rules/0/limit"),
+            (rule(json!({"unit": "tokens", "limit": 1, "window_seconds": 0})), "/rate_limit/rules/0/window_seconds"),
+            (json!({"price": {"per_call_micros": 1.5}}), "/price/per_call_micros"),
+            (json!({"price": {"per_call_micros": 2_000_000_000_000_u64}}), "/price/per_call_micros"),
+            (json!({"price": {"per_hour": 1}}), "/price/per_hour"),
+        ];
+        for (changes, pointer) in cases {
+            let mut body = json!({"name": "new", "kind": "serverless", "match": {"path_prefix": "/new"}});
+            body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            assert_eq!(harness.post("/v1/apis", body.clone()).await.pointers(), [pointer], "{body}");
+        }
+        assert_eq!(harness.fingerprint().await, before);
+        harness.assert_guarded("POST", "/v1/apis").await;
+    }
+
+    #[tokio::test]
+    async fn another_api_with_the_name_or_at_the_place_is_a_conflict_that_is_named() {
+        let harness = Harness::furnished().await;
+        let named = json!({"name": "echo", "kind": "serverless", "match": {"path_prefix": "/new"}});
+        harness.post("/v1/apis", named).await.expect(409);
+        let placed = json!({"name": "new", "kind": "serverless", "match": {"path_prefix": "/dedicated/v1/"}});
+        let problem = harness.post("/v1/apis", placed).await.expect(409);
+        assert!(text(&problem, "detail").contains("\"private-echo\""));
+        let hosted = json!({"name": "new", "kind": "serverless", "match": {"path_prefix": "/v1", "hosts": ["a"]}});
+        harness.post("/v1/apis", hosted).await.expect(201);
+    }
+}

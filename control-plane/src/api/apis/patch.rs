@@ -1,0 +1,218 @@
+//! `PATCH /v1/apis/{id}`: change an API (RFC 7396). Its kind and its owner stay: keys were issued for them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Api as ApiMark;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{ApiView, Match, NAME_TAKEN, route_taken};
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::{Field, JsonBody, PathId};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
+use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::fault::Faults;
+use crate::domain::name::Name;
+use crate::problem::Problem;
+use crate::storage::{ApiConflict, StorageError};
+
+/// What to change. What is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchApi {
+    /// A new name.
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// New hosts and path prefix, both together.
+    #[serde(rename = "match")]
+    route: Option<Match>,
+    /// A new policy; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<RateLimit>)]
+    rate_limit: Field<RateLimit>,
+    /// A new price; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<Price>)]
+    price: Field<Price>,
+    /// Whether the upstream is shown the caller's `Authorization` header.
+    forward_credential: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Change {
+    name: Option<Name>,
+    route: Option<Route>,
+    rate_limit: Field<RateLimit>,
+    price: Field<Price>,
+    forward_credential: Option<bool>,
+}
+
+/// Why an API is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PatchError {
+    /// There is none with this id.
+    #[error("there is no such API")]
+    Unknown,
+    /// Fields are wrong.
+    #[error("fields are wrong")]
+    Fields(Faults),
+    /// The name is taken.
+    #[error("{NAME_TAKEN}")]
+    NameTaken,
+    /// Another API answers at the same place.
+    #[error("{}", route_taken(.0))]
+    RouteTaken(Name),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<Faults> for PatchError {
+    fn from(faults: Faults) -> Self {
+        Self::Fields(faults)
+    }
+}
+
+impl From<ApiConflict> for PatchError {
+    fn from(conflict: ApiConflict) -> Self {
+        match conflict {
+            ApiConflict::Name => Self::NameTaken,
+            ApiConflict::Route(other) => Self::RouteTaken(other),
+        }
+    }
+}
+
+impl IntoResponse for PatchError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("API"),
+            Self::Fields(faults) => faults.into(),
+            Self::NameTaken | Self::RouteTaken(_) => Problem::new(StatusCode::CONFLICT, self),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Changes an API.
+#[utoipa::path(
+    patch, path = "/v1/apis/{id}", tag = "apis", request_body = PatchApi,
+    params(("id" = String, Path, description = "The API's id")),
+    responses(
+        (status = 200, body = ApiView, description = "The API as it is now"),
+        Always, NotFound, BadBody, Conflict,
+    )
+)]
+pub async fn patch(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<ApiMark>,
+    body: JsonBody<PatchApi>,
+) -> Result<Json<ApiView>, PatchError> {
+    let change = parse(body.value)?;
+    let mut write = app.store.write(Some(actor)).await?;
+    let before = write.view().api(id).await?.ok_or(PatchError::Unknown)?;
+    let after = apply(&before, change);
+    write.change_api(&before, &after).await??;
+    write.commit().await?;
+    Ok(Json(after.into()))
+}
+
+fn parse(request: PatchApi) -> Result<Change, Faults> {
+    let mut faults = Faults::default();
+    let name = request.name.as_deref().map(Name::parse).transpose();
+    let name = faults.take("/name", name).flatten();
+    let read = |route: &Match| Route::parse(route.hosts.as_deref(), &route.path_prefix);
+    let route = request.route.as_ref().map(read).transpose();
+    let route = route.map_err(|found| faults.extend(found)).ok().flatten();
+    if let Field::Value(policy) = &request.rate_limit {
+        policy.check(&mut faults);
+    }
+    if let Field::Value(price) = &request.price {
+        price.check(&mut faults);
+    }
+    faults.check()?;
+    Ok(Change {
+        name,
+        route,
+        rate_limit: request.rate_limit,
+        price: request.price,
+        forward_credential: request.forward_credential,
+    })
+}
+
+fn apply(before: &Api, change: Change) -> Api {
+    Api {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        route: change.route.unwrap_or_else(|| before.route.clone()),
+        rate_limit: change.rate_limit.or_keep(before.rate_limit.clone()),
+        price: change.price.or_keep(before.price),
+        forward_credential: change.forward_credential.unwrap_or(before.forward_credential),
+        ..before.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use serde_json::{Value, json};
+
+    async fn echo(harness: &Harness) -> String {
+        let listed = harness.get("/v1/apis").await.expect(200);
+        let echo = listed["items"].as_array().unwrap().iter().find(|api| api["name"] == "echo").unwrap().clone();
+        format!("/v1/apis/{}", text(&echo, "id"))
+    }
+
+    #[tokio::test]
+    async fn each_field_changes_and_filters_hear_what_concerns_them() {
+        let harness = Harness::furnished().await;
+        let path = echo(&harness).await;
+        let policy = json!({"rules": [{"unit": "requests", "limit": 1, "window_seconds": 1}]});
+        let price = json!({"per_call_micros": 1, "per_million_input_tokens_micros": 2,
+                           "per_million_output_tokens_micros": 3});
+        let route = json!({"hosts": ["a.example"], "path_prefix": "/v2"});
+        let cases = [
+            ("name", json!("new"), 0),
+            ("rate_limit", policy, 0),
+            ("price", price, 0),
+            ("match", route, 1),
+            ("forward_credential", json!(true), 1),
+            ("rate_limit", Value::Null, 0),
+            ("price", Value::Null, 0),
+        ];
+        for (field, value, revisions) in cases {
+            let (mut expected, before) = (harness.get(&path).await.expect(200), harness.revision());
+            let mut change = json!({});
+            change[field] = value.clone();
+            expected[field] = value;
+            assert_eq!(harness.patch(&path, change).await.expect(200), expected);
+            assert_eq!(harness.get(&path).await.expect(200), expected);
+            assert_eq!(harness.revision(), before + revisions, "{field}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_or_in_the_way_is_refused_and_changes_nothing() {
+        let harness = Harness::furnished().await;
+        let (path, before) = (echo(&harness).await, harness.fingerprint().await);
+        let cases = [
+            (json!({"name": ""}), "/name"),
+            (json!({"match": {"path_prefix": ""}}), "/match/path_prefix"),
+            (json!({"rate_limit": {"rules": []}}), "/rate_limit/rules"),
+            (json!({"price": {"per_call_micros": -1}}), "/price/per_call_micros"),
+            (json!({"kind": "dedicated"}), "/kind"),
+            (json!({"organization": "acme"}), "/organization"),
+        ];
+        for (change, pointer) in cases {
+            assert_eq!(harness.patch(&path, change).await.pointers(), [pointer]);
+        }
+        harness.patch(&path, json!({"name": "private-echo"})).await.expect(409);
+        harness.patch(&path, json!({"match": {"path_prefix": "/dedicated/v1"}})).await.expect(409);
+        harness.patch("/v1/apis/api_0000000000000", json!({})).await.expect(404);
+        harness.assert_guarded("PATCH", &path).await;
+        assert_eq!(harness.fingerprint().await, before);
+    }
+}

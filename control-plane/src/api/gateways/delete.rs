@@ -1,0 +1,78 @@
+//! `DELETE /v1/gateways/{id}`: delete a gateway. Its token opens nothing any more, and its open polls end.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Gateway as GatewayMark;
+
+use super::GatewayView;
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::PathId;
+use crate::api::refusals::{Always, NotFound};
+use crate::problem::Problem;
+use crate::storage::StorageError;
+
+/// Why a gateway is not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is none with this id.
+    #[error("there is no such gateway")]
+    Unknown,
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl IntoResponse for DeleteError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("gateway"),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Deletes a gateway. Its Envoys go on with the keys they have, and learn nothing new.
+#[utoipa::path(
+    delete, path = "/v1/gateways/{id}", tag = "gateways",
+    params(("id" = String, Path, description = "The gateway's id")),
+    responses((status = 200, body = GatewayView, description = "The gateway as it was"), Always, NotFound)
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<GatewayMark>,
+) -> Result<Json<GatewayView>, DeleteError> {
+    let mut write = app.store.write(Some(actor)).await?;
+    let gateway = write.view().gateway(id).await?.ok_or(DeleteError::Unknown)?;
+    write.delete_gateway(&gateway).await?;
+    let head = write.view().head().await?;
+    write.commit().await?;
+    let workers = app.fleet.of(id, app.store.clock().now());
+    app.fleet.forget_gateway(id);
+    Ok(Json(GatewayView::new(gateway, workers, head)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use portcullis_core::digest::Digest;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn the_token_of_a_deleted_gateway_is_nobodys() {
+        let harness = Harness::new().await;
+        let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
+        let token = Digest::of(text(&gateway, "token").as_bytes());
+        let mut read = harness.store.read().await.unwrap();
+        assert!(read.view().gateway_of_token(token).await.unwrap().is_some());
+        let (path, before) = (format!("/v1/gateways/{}", text(&gateway, "id")), harness.store.feed().news());
+        harness.delete(&path).await.expect(200);
+        assert!(read.view().gateway_of_token(token).await.unwrap().is_none());
+        assert_eq!(harness.store.feed().news().closings, before.closings + 1);
+        harness.delete(&path).await.expect(404);
+        harness.assert_guarded("DELETE", &path).await;
+    }
+}

@@ -1,0 +1,98 @@
+//! `GET /v1/gateways/{id}`: one gateway with its workers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Gateway as GatewayMark;
+
+use super::GatewayView;
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::PathId;
+use crate::api::refusals::{Always, NotFound};
+use crate::problem::Problem;
+use crate::storage::StorageError;
+
+/// Why no gateway is shown.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// There is none with this id.
+    #[error("there is no such gateway")]
+    Unknown,
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl IntoResponse for GetError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("gateway"),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// One gateway with its workers.
+#[utoipa::path(
+    get, path = "/v1/gateways/{id}", tag = "gateways",
+    params(("id" = String, Path, description = "The gateway's id")),
+    responses((status = 200, body = GatewayView, description = "It"), Always, NotFound)
+)]
+pub async fn get(
+    State(app): State<App>,
+    _: Caller,
+    PathId(id): PathId<GatewayMark>,
+) -> Result<Json<GatewayView>, GetError> {
+    let mut read = app.store.read().await?;
+    let gateway = read.view().gateway(id).await?.ok_or(GetError::Unknown)?;
+    let head = read.view().head().await?;
+    let workers = app.fleet.of(id, app.store.clock().now());
+    Ok(Json(GatewayView::new(gateway, workers, head)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use crate::domain::fleet::Worker;
+    use portcullis_core::wire::{Cursor, Epoch};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_gateway_is_shown_with_the_lag_of_its_workers() {
+        let harness = Harness::furnished().await;
+        let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
+        let id = text(&gateway, "id");
+        let epoch = harness.store.epoch();
+        let worker = |id: &str, applied| Worker {
+            id: id.to_owned(),
+            node: Some("node-1".to_owned()),
+            last_seen_at: harness.store.clock().now(),
+            applied,
+            memory_bytes: Some(4_096),
+        };
+        let at = |epoch, revision| Some(Cursor { epoch, revision });
+        let gateway_id = id.parse().unwrap();
+        harness.fleet.saw(gateway_id, worker("a", at(epoch, 1)));
+        harness.fleet.saw(gateway_id, worker("b", at(Epoch::from_number(1), 1)));
+        harness.fleet.saw(gateway_id, worker("c", None));
+        let path = format!("/v1/gateways/{id}");
+        let shown = harness.get(&path).await.expect(200);
+        let expected = json!({"id": "a", "node": "node-1", "last_seen_at": "2027-01-01T00:00:00Z",
+            "epoch": epoch.to_string(), "revision": 1, "lag": 1, "memory_bytes": 4_096});
+        assert_eq!(shown["workers"][0], expected);
+        assert_eq!(shown["workers"][1]["lag"], Value::Null);
+        assert_eq!(shown["workers"][2]["epoch"], Value::Null);
+        harness.advance(Duration::from_secs(601));
+        assert_eq!(harness.get(&path).await.expect(200)["workers"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_gateway_is_not_found() {
+        let harness = Harness::new().await;
+        harness.get("/v1/gateways/gtw_0000000000000").await.expect(404);
+        harness.assert_guarded("GET", "/v1/gateways/gtw_0000000000000").await;
+    }
+}

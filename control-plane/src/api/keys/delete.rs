@@ -1,0 +1,83 @@
+//! `DELETE /v1/keys/{id}`: revoke a key, for good.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Key as KeyMark;
+
+use super::KeyView;
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::PathId;
+use crate::api::refusals::{Always, NotFound};
+use crate::problem::Problem;
+use crate::storage::StorageError;
+
+/// Why a key is not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is none with this id, and there never was.
+    #[error("there is no such key")]
+    Unknown,
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl IntoResponse for DeleteError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("key"),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Deletes a key: its secret opens nothing any more. Deleting it again changes nothing.
+#[utoipa::path(
+    delete, path = "/v1/keys/{id}", tag = "keys",
+    params(("id" = String, Path, description = "The key's id")),
+    responses((status = 200, body = KeyView, description = "The key, revoked"), Always, NotFound)
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<KeyMark>,
+) -> Result<Json<KeyView>, DeleteError> {
+    let mut write = app.store.write(Some(actor)).await?;
+    let mut key = write.view().key(id).await?.ok_or(DeleteError::Unknown)?;
+    let now = write.now();
+    if key.revoked_at.is_none() {
+        key = write.revoke_key(&key).await?;
+        write.commit().await?;
+    }
+    Ok(Json(KeyView::new(key, now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+
+    #[tokio::test]
+    async fn a_deleted_key_is_revoked_for_good_and_deleting_it_again_changes_nothing() {
+        let harness = Harness::furnished().await;
+        let key = harness.issue("k").await;
+        let path = format!("/v1/keys/{}", text(&key, "id"));
+        let before = harness.revision();
+        let deleted = harness.delete(&path).await.expect(200);
+        assert_eq!(deleted["status"], "revoked");
+        assert_eq!(harness.revision(), before + 1);
+        assert_eq!(harness.delete(&path).await.expect(200), deleted);
+        assert_eq!(harness.revision(), before + 1);
+        assert_eq!(harness.get(&path).await.expect(200), deleted);
+        assert_eq!(harness.store.snapshot().await.unwrap().keys, 0);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_key_is_not_found() {
+        let harness = Harness::new().await;
+        harness.delete("/v1/keys/key_0000000000000").await.expect(404);
+        harness.assert_guarded("DELETE", "/v1/keys/key_0000000000000").await;
+    }
+}

@@ -1,0 +1,165 @@
+//! `/v1/keys`: issue, list, get, change, delete, reissue.
+
+pub mod delete;
+pub mod get;
+pub mod issue;
+pub mod list;
+pub mod patch;
+pub mod reissue;
+mod scopes;
+
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http};
+use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
+use portcullis_core::key::{ApiKind, PlainKey};
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::domain::key::{Key, KeyStatus};
+use crate::domain::timestamp::{Timestamp, TimestampError};
+
+/// The two kinds of API, and of the keys that open them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KindName {
+    /// Shared by all organizations. `sls` for short.
+    #[serde(alias = "sls")]
+    Serverless,
+    /// Owned by one organization. `ded` for short.
+    #[serde(alias = "ded")]
+    Dedicated,
+}
+
+impl From<KindName> for ApiKind {
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::Serverless => Self::Serverless,
+            KindName::Dedicated => Self::Dedicated,
+        }
+    }
+}
+
+impl From<ApiKind> for KindName {
+    fn from(kind: ApiKind) -> Self {
+        match kind {
+            ApiKind::Serverless => Self::Serverless,
+            ApiKind::Dedicated => Self::Dedicated,
+        }
+    }
+}
+
+/// Whether a key opens anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusName {
+    /// It does.
+    Active,
+    /// Its expiry has come.
+    Expired,
+    /// It was deleted, for good.
+    Revoked,
+}
+
+impl From<KeyStatus> for StatusName {
+    fn from(status: KeyStatus) -> Self {
+        match status {
+            KeyStatus::Active => Self::Active,
+            KeyStatus::Expired => Self::Expired,
+            KeyStatus::Revoked => Self::Revoked,
+        }
+    }
+}
+
+impl From<StatusName> for KeyStatus {
+    fn from(name: StatusName) -> Self {
+        match name {
+            StatusName::Active => Self::Active,
+            StatusName::Expired => Self::Expired,
+            StatusName::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// A key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyView {
+    #[schema(value_type = String, example = "key_0fq3s7m2k9x4b")]
+    id: KeyId,
+    /// The first two characters of the secret and the last four of the key.
+    #[schema(example = "pc_ded_Ab…wxyz")]
+    masked: String,
+    kind: KindName,
+    #[schema(value_type = String, example = "batch jobs")]
+    name: String,
+    /// Whose key it is.
+    #[schema(value_type = String, example = "org_0fq3s7m2k9x4b")]
+    organization: OrganizationId,
+    /// The user who issued it.
+    #[schema(value_type = String, example = "usr_0fq3s7m2k9x4b")]
+    created_by: UserId,
+    #[schema(value_type = String, format = DateTime)]
+    issued_at: Timestamp,
+    /// From this instant on it opens nothing; null if it never ends.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    expires_at: Option<Timestamp>,
+    /// The ids of the APIs to which it is confined; null if it opens all of its kind and organization.
+    #[schema(value_type = Option<Vec<String>>, required = true)]
+    apis: Option<Vec<ApiId>>,
+    /// Whether it is held to the rate limits of the dedicated APIs that it calls.
+    rate_limit_enabled: bool,
+    status: StatusName,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl KeyView {
+    /// The key as it is at `now`.
+    pub fn new(key: Key, now: Timestamp) -> Self {
+        Self {
+            id: key.id,
+            status: key.status(now).into(),
+            masked: key.masked,
+            kind: key.kind.into(),
+            name: key.name.to_string(),
+            organization: key.organization,
+            created_by: key.created_by,
+            issued_at: key.issued_at,
+            expires_at: key.expires_at,
+            apis: key.apis,
+            rate_limit_enabled: key.rate_limit_enabled,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
+/// A key with its secret: the only answer that ever holds one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IssuedKey {
+    /// The secret. It is shown here and never again.
+    #[serde(serialize_with = "reveal")]
+    #[schema(value_type = String, example = "pc_ded_Ab1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uVwxyz12")]
+    key: PlainKey,
+    #[serde(flatten)]
+    view: KeyView,
+}
+
+fn reveal<S: Serializer>(key: &PlainKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(key.reveal())
+}
+
+/// 201, with the secret, and with the place where the key is found from now on.
+fn issued(key: PlainKey, view: KeyView) -> Response {
+    let location = format!("/v1/keys/{}", view.id);
+    let headers: [(http::HeaderName, String); 1] = [(LOCATION, location)];
+    (StatusCode::CREATED, headers, Json(IssuedKey { key, view })).into_response()
+}
+
+/// Reads an expiry.
+fn parse_expiry(text: &str) -> Result<Timestamp, TimestampError> {
+    Timestamp::parse(text)
+}
+
+/// What is wrong with an expiry that has come already.
+const EXPIRY_PAST: &str = "the expiry must lie in the future";

@@ -1,0 +1,253 @@
+//! `PATCH /v1/keys/{id}`: change a key's name, expiry, scopes or rate limiting (RFC 7396).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Key as KeyMark;
+use portcullis_core::key::ApiKind;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{EXPIRY_PAST, KeyView, parse_expiry, scopes};
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::{Field, JsonBody, PathId};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
+use crate::domain::fault::Faults;
+use crate::domain::key::Key;
+use crate::domain::name::Name;
+use crate::domain::timestamp::Timestamp;
+use crate::problem::Problem;
+use crate::storage::{StorageError, Write};
+
+/// What is wrong with rate limiting on a serverless key.
+pub const RATE_LIMIT_KIND: &str =
+    "only a dedicated key has this option: the limit of a serverless API holds for every key";
+
+/// What to change. What is left out stays as it is.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchRequest {
+    /// A new name.
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// A new expiry; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Field<String>,
+    /// New scopes, by id or name; null for all APIs of the key's kind.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
+    apis: Field<Vec<String>>,
+    /// Whether the key is held to rate limits. Only for dedicated keys.
+    rate_limit_enabled: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Change {
+    name: Option<Name>,
+    expires_at: Field<Timestamp>,
+    apis: Field<Vec<String>>,
+    rate_limit_enabled: Option<bool>,
+}
+
+/// Why a key is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PatchError {
+    /// There is none with this id.
+    #[error("there is no such key")]
+    Unknown,
+    /// It is revoked, for good.
+    #[error("This key is revoked and cannot be changed.")]
+    Revoked,
+    /// Fields are wrong.
+    #[error("fields are wrong")]
+    Fields(Faults),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<Faults> for PatchError {
+    fn from(faults: Faults) -> Self {
+        Self::Fields(faults)
+    }
+}
+
+impl IntoResponse for PatchError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("key"),
+            Self::Revoked => Problem::new(StatusCode::CONFLICT, self),
+            Self::Fields(faults) => faults.into(),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Changes a key. Its secret stays.
+#[utoipa::path(
+    patch, path = "/v1/keys/{id}", tag = "keys", request_body = PatchRequest,
+    params(("id" = String, Path, description = "The key's id")),
+    responses(
+        (status = 200, body = KeyView, description = "The key as it is now"),
+        Always, NotFound, BadBody, Conflict,
+    )
+)]
+pub async fn patch(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<KeyMark>,
+    body: JsonBody<PatchRequest>,
+) -> Result<Json<KeyView>, PatchError> {
+    let change = parse(body.value)?;
+    let mut write = app.store.write(Some(actor)).await?;
+    let before = write.view().key(id).await?.ok_or(PatchError::Unknown)?;
+    if before.revoked_at.is_some() {
+        return Err(PatchError::Revoked);
+    }
+    let after = apply(&mut write, &before, change).await?;
+    write.change_key(&before, &after).await?;
+    let now = write.now();
+    write.commit().await?;
+    Ok(Json(KeyView::new(after, now)))
+}
+
+fn parse(request: PatchRequest) -> Result<Change, Faults> {
+    let mut faults = Faults::default();
+    let name = request.name.as_deref().map(Name::parse).transpose();
+    let name = faults.take("/name", name).flatten();
+    let expires_at = request.expires_at.try_map(|text| parse_expiry(&text));
+    let expires_at = faults.take("/expires_at", expires_at);
+    if let Field::Value(apis) = &request.apis {
+        scopes::check(apis, &mut faults);
+    }
+    faults.check()?;
+    Ok(Change {
+        name,
+        expires_at: expires_at.unwrap_or_default(),
+        apis: request.apis,
+        rate_limit_enabled: request.rate_limit_enabled,
+    })
+}
+
+/// The key with the change made, checked against what the key is.
+async fn apply(write: &mut Write, before: &Key, change: Change) -> Result<Key, PatchError> {
+    let mut faults = Faults::default();
+    if let Field::Value(end) = &change.expires_at
+        && *end <= write.now()
+    {
+        faults.add("/expires_at", EXPIRY_PAST);
+    }
+    if change.rate_limit_enabled == Some(true) && before.kind == ApiKind::Serverless {
+        faults.add("/rate_limit_enabled", RATE_LIMIT_KIND);
+    }
+    faults.check()?;
+    let apis = match change.apis {
+        Field::Absent => before.apis.clone(),
+        Field::Null => None,
+        Field::Value(references) => {
+            let mut view = write.view();
+            let found = scopes::resolve(&mut view, &references, before.kind, before.organization);
+            Some(found.await??)
+        }
+    };
+    Ok(Key {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        expires_at: change.expires_at.or_keep(before.expires_at),
+        apis,
+        rate_limit_enabled: change.rate_limit_enabled.unwrap_or(before.rate_limit_enabled),
+        ..before.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    async fn key(harness: &Harness, kind: &str) -> String {
+        let body = json!({"kind": kind, "name": "k", "expires_at": "2027-01-01T00:00:10Z"});
+        format!("/v1/keys/{}", text(&harness.post("/v1/keys", body).await.expect(201), "id"))
+    }
+
+    #[tokio::test]
+    async fn each_field_changes_and_the_others_stay() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "dedicated").await;
+        let cases = [
+            (json!({"name": " new "}), "name", json!("new")),
+            (json!({"expires_at": "2028-01-01T00:00:00Z"}), "expires_at", json!("2028-01-01T00:00:00Z")),
+            (json!({"rate_limit_enabled": true}), "rate_limit_enabled", json!(true)),
+            (json!({"expires_at": null}), "expires_at", Value::Null),
+        ];
+        for (change, field, expected) in cases {
+            let mut before = harness.get(&path).await.expect(200);
+            let after = harness.patch(&path, change).await.expect(200);
+            before[field] = expected;
+            assert_eq!(after, before);
+            assert_eq!(harness.get(&path).await.expect(200), after);
+        }
+        let scoped = harness.patch(&path, json!({"apis": ["private-echo"]})).await.expect(200);
+        assert_eq!(scoped["apis"].as_array().unwrap().len(), 1);
+        assert_eq!(harness.patch(&path, json!({"apis": null})).await.expect(200)["apis"], Value::Null);
+        assert_eq!(harness.get("/v1/keys?q=new").await.expect(200)["items"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn filters_hear_only_of_what_concerns_them() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "serverless").await;
+        let before = harness.revision();
+        harness.patch(&path, json!({"name": "new"})).await.expect(200);
+        harness.patch(&path, json!({})).await.expect(200);
+        assert_eq!(harness.revision(), before);
+        harness.patch(&path, json!({"expires_at": null})).await.expect(200);
+        assert_eq!(harness.revision(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn an_expired_key_lives_again_with_a_new_expiry() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "serverless").await;
+        harness.advance(Duration::from_secs(10));
+        let renamed = harness.patch(&path, json!({"name": "new"})).await.expect(200);
+        assert_eq!(renamed["status"], "expired");
+        let extended = harness.patch(&path, json!({"expires_at": "2027-02-01T00:00:00Z"})).await;
+        assert_eq!(extended.expect(200)["status"], "active");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_refused_and_changes_nothing() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "serverless").await;
+        let before = harness.fingerprint().await;
+        let cases = [
+            (json!({"name": ""}), "/name"),
+            (json!({"expires_at": "2027-01-01T00:00:00Z"}), "/expires_at"),
+            (json!({"expires_at": "soon"}), "/expires_at"),
+            (json!({"apis": []}), "/apis"),
+            (json!({"apis": ["private-echo"]}), "/apis/0"),
+            (json!({"rate_limit_enabled": true}), "/rate_limit_enabled"),
+            (json!({"kind": "dedicated"}), "/kind"),
+            (json!({"organization": "acme"}), "/organization"),
+        ];
+        for (change, pointer) in cases {
+            assert_eq!(harness.patch(&path, change).await.pointers(), [pointer]);
+        }
+        assert_eq!(harness.fingerprint().await, before);
+        harness.patch("/v1/keys/key_0000000000000", json!({})).await.expect(404);
+        harness.assert_guarded("PATCH", &path).await;
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_cannot_be_changed() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "serverless").await;
+        harness.delete(&path).await.expect(200);
+        harness.patch(&path, json!({"name": "new"})).await.expect(409);
+    }
+}

@@ -1,0 +1,177 @@
+//! `POST /v1/keys/{id}/reissue`: a new secret for a key.
+//!
+//! The key keeps its id, name, scopes and expiry; the old secret is dead in the same revision in which the new
+//! one comes to life. A key that has expired needs a new expiry with it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use portcullis_core::id::Key as KeyMark;
+use portcullis_core::key::Kind;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{EXPIRY_PAST, KeyView, issued, parse_expiry};
+use crate::api::App;
+use crate::api::caller::Caller;
+use crate::api::extract::{Field, MaybeJsonBody, PathId};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
+use crate::domain::environment::EntropyError;
+use crate::domain::fault::Faults;
+use crate::problem::Problem;
+use crate::storage::StorageError;
+
+/// What to change with the secret. It may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReissueRequest {
+    /// A new expiry; null for none. What it was before if this is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Field<String>,
+}
+
+/// Why a key gets no new secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ReissueError {
+    /// There is none with this id.
+    #[error("there is no such key")]
+    Unknown,
+    /// It is revoked, for good.
+    #[error("This key is revoked. Issue a new one.")]
+    Revoked,
+    /// Fields are wrong.
+    #[error("fields are wrong")]
+    Fields(Faults),
+    /// No secret could be drawn.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<Faults> for ReissueError {
+    fn from(faults: Faults) -> Self {
+        Self::Fields(faults)
+    }
+}
+
+impl IntoResponse for ReissueError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unknown => Problem::not_found("key"),
+            Self::Revoked => Problem::new(StatusCode::CONFLICT, self),
+            Self::Fields(faults) => faults.into(),
+            Self::Entropy(error) => error.into(),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Gives a key a new secret. The old one is dead at once.
+#[utoipa::path(
+    post, path = "/v1/keys/{id}/reissue", tag = "keys", request_body = Option<ReissueRequest>,
+    params(("id" = String, Path, description = "The key's id")),
+    responses(
+        (status = 201, body = super::IssuedKey, description = "The key with its new secret",
+         headers(("Location" = String, description = "Where the key is found"))),
+        Always, NotFound, BadBody, Conflict,
+    )
+)]
+pub async fn reissue(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<KeyMark>,
+    MaybeJsonBody(request): MaybeJsonBody<ReissueRequest>,
+) -> Result<Response, ReissueError> {
+    let expires_at =
+        request.expires_at.try_map(|text| parse_expiry(&text)).map_err(|error| Faults::one("/expires_at", error))?;
+    let mut write = app.store.write(Some(actor)).await?;
+    let now = write.now();
+    let before = write.view().key(id).await?.ok_or(ReissueError::Unknown)?;
+    if before.revoked_at.is_some() {
+        return Err(ReissueError::Revoked);
+    }
+    let given = expires_at != Field::Absent;
+    let expires_at = expires_at.or_keep(before.expires_at);
+    if expires_at.is_some_and(|end| end <= now) {
+        let detail = if given { EXPIRY_PAST } else { "this key has expired: give it a new expiry" };
+        return Err(Faults::one("/expires_at", detail).into());
+    }
+    let secret = app.store.entropy().key(&app.brand, Kind::Api(before.kind))?;
+    let key = write.reissue_key(&before, expires_at, &secret).await?;
+    write.commit().await?;
+    Ok(issued(secret, KeyView::new(key, now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use portcullis_core::digest::Digest;
+    use portcullis_core::wire::{Content, Epoch, Header, Page, Record};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    async fn issue(harness: &Harness) -> (Value, String) {
+        let body = json!({"kind": "serverless", "name": "k", "expires_at": "2027-01-01T00:00:10Z"});
+        let key = harness.post("/v1/keys", body).await.expect(201);
+        let path = format!("/v1/keys/{}/reissue", text(&key, "id"));
+        (key, path)
+    }
+
+    #[tokio::test]
+    async fn a_reissued_key_keeps_all_but_its_secret_and_the_old_one_dies_in_the_same_revision() {
+        let harness = Harness::furnished().await;
+        let (before, path) = issue(&harness).await;
+        let revision = harness.revision();
+        let mut after = harness.call("POST", &path).send().await.expect(201);
+        assert_ne!(after["key"], before["key"]);
+        let (old, new) = (text(&before, "key").to_owned(), text(&after, "key").to_owned());
+        for field in ["key", "masked"] {
+            after[field] = before[field].clone();
+        }
+        assert_eq!(after, before);
+        assert_eq!(harness.revision(), revision + 1);
+        let crate::storage::Delta::Page { to, more, body } = harness.store.delta(revision).await.unwrap() else {
+            panic!("too far");
+        };
+        let content = Content::Delta { from: revision, to, more };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let page = Page::parse(&body.page(&header).unwrap()).unwrap();
+        let [Record::DeleteKey(deleted), Record::Key(put)] = page.records.as_slice() else {
+            panic!("{page:?}");
+        };
+        assert_eq!((*deleted, put.digest), (Digest::of(old.as_bytes()), Digest::of(new.as_bytes())));
+    }
+
+    #[tokio::test]
+    async fn an_expiry_can_come_with_it_and_must_if_the_key_has_expired() {
+        let harness = Harness::furnished().await;
+        let (_, path) = issue(&harness).await;
+        harness.advance(Duration::from_secs(10));
+        assert_eq!(harness.post(&path, json!({})).await.pointers(), ["/expires_at"]);
+        let past = json!({"expires_at": "2027-01-01T00:00:10Z"});
+        assert_eq!(harness.post(&path, past).await.pointers(), ["/expires_at"]);
+        assert_eq!(harness.post(&path, json!({"expires_at": "soon"})).await.pointers(), ["/expires_at"]);
+        let given = harness.post(&path, json!({"expires_at": "2027-02-01T00:00:00Z"})).await.expect(201);
+        assert_eq!((text(&given, "status"), text(&given, "expires_at")), ("active", "2027-02-01T00:00:00Z"));
+        let cleared = harness.post(&path, json!({"expires_at": null})).await.expect(201);
+        assert_eq!(cleared["expires_at"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn other_requests_are_refused_and_change_nothing() {
+        let harness = Harness::furnished().await;
+        let (key, path) = issue(&harness).await;
+        let before = harness.fingerprint().await;
+        assert_eq!(harness.post(&path, json!({"name": "x"})).await.pointers(), ["/name"]);
+        harness.call("POST", &path).body("text/plain", "{}").send().await.expect(415);
+        harness.post("/v1/keys/key_0000000000000/reissue", json!({})).await.expect(404);
+        harness.assert_guarded("POST", &path).await;
+        assert_eq!(harness.fingerprint().await, before);
+        harness.delete(&format!("/v1/keys/{}", text(&key, "id"))).await.expect(200);
+        harness.post(&path, json!({})).await.expect(409);
+    }
+}

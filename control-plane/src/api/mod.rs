@@ -1,0 +1,94 @@
+//! The admin API: JSON over HTTP, described by `/openapi.json`.
+//!
+//! One file per operation: what it takes, every way in which it refuses, what it does, and tests of all that.
+//! A request is authenticated first, then read as a whole, then acted upon in one transaction. [`extract`] reads,
+//! [`caller`] authenticates, [`crate::problem`] refuses.
+
+pub mod apis;
+pub mod caller;
+pub mod extract;
+pub mod gateways;
+pub mod health;
+pub mod keys;
+pub mod openapi;
+pub mod organizations;
+pub mod refusals;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use portcullis_core::key::Brand;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::domain::fleet::Fleet;
+use crate::problem::Problem;
+use crate::storage::Store;
+
+/// The longest that an admin call takes.
+const CALL_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What the operations work with. Clones share it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The brand of the keys that are issued.
+    pub brand: Arc<Brand>,
+    /// The workers that have been in touch.
+    pub fleet: Arc<Fleet>,
+}
+
+/// The admin API as a service.
+pub fn router(app: App) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(keys::issue::issue, keys::list::list))
+        .routes(routes!(keys::get::get, keys::patch::patch, keys::delete::delete))
+        .routes(routes!(keys::reissue::reissue))
+        .routes(routes!(apis::create::create, apis::list::list))
+        .routes(routes!(apis::get::get, apis::patch::patch, apis::delete::delete))
+        .routes(routes!(organizations::create::create, organizations::list::list))
+        .routes(routes!(organizations::get::get))
+        .routes(routes!(gateways::create::create, gateways::list::list))
+        .routes(routes!(gateways::get::get, gateways::delete::delete))
+        .routes(routes!(health::health))
+        .split_for_parts();
+    router
+        .route("/openapi.json", get(openapi::serve))
+        .layer(axum::Extension(openapi::Document::new(&document)))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(middleware::from_fn(guard))
+        .with_state(app)
+}
+
+/// Bounds every call in time, and keeps every answer out of caches.
+async fn guard(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(CALL_TIME_MAX, next.run(request)).await;
+    let mut response =
+        answered.unwrap_or_else(|_| Problem::unavailable("This took too long and was given up.").into_response());
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn not_found() -> Problem {
+    Problem::not_found("resource")
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "This resource does not take this method. The Allow header lists those that it takes.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}

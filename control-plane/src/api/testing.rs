@@ -1,0 +1,203 @@
+//! A control plane on a database of its own, for the tests of one operation each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use portcullis_core::digest::Digest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::{App, router};
+use crate::domain::environment::{Clock, Entropy};
+use crate::domain::fleet::Fleet;
+use crate::domain::timestamp::Timestamp;
+use crate::storage::{Store, StoreOptions};
+
+/// 2027-01-01T00:00:00Z.
+pub const START_MS: u64 = 1_798_761_600_000;
+const TOKEN: &str = "operator-token-of-the-tests-0123456789";
+
+pub struct Harness {
+    pub store: Store,
+    pub fleet: Arc<Fleet>,
+    pub router: Router,
+    pub now_ms: Arc<AtomicU64>,
+    pub directory: TempDir,
+}
+
+/// A clock that a test moves.
+fn clock(now_ms: &Arc<AtomicU64>) -> Clock {
+    let now_ms = Arc::clone(now_ms);
+    Clock::from_fn(move || Timestamp::from_unix_ms(now_ms.load(Ordering::SeqCst)))
+}
+
+impl Harness {
+    pub async fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    pub async fn on(directory: TempDir) -> Self {
+        let now_ms = Arc::new(AtomicU64::new(START_MS));
+        let options = StoreOptions {
+            path: directory.path().join("portcullis.db"),
+            busy_timeout: Duration::from_secs(5),
+            clock: clock(&now_ms),
+            entropy: Entropy::system(),
+        };
+        let store = Store::open(&options).await.unwrap();
+        let mut write = store.write(None).await.unwrap();
+        write.set_bootstrap_token(Digest::of(TOKEN.as_bytes())).await.unwrap();
+        write.commit().await.unwrap();
+        let fleet = Arc::new(Fleet::default());
+        let app = App { store: store.clone(), brand: Arc::default(), fleet: Arc::clone(&fleet) };
+        Self { router: router(app), store, fleet, now_ms, directory }
+    }
+
+    /// One with the organization `acme`, the serverless API `echo` and its dedicated API `private-echo`.
+    pub async fn furnished() -> Self {
+        let harness = Self::new().await;
+        harness.post("/v1/organizations", json!({"name": "acme"})).await.expect(201);
+        let echo = json!({"name": "echo", "kind": "serverless", "match": {"path_prefix": "/v1"}});
+        harness.post("/v1/apis", echo).await.expect(201);
+        let private = json!({"name": "private-echo", "kind": "dedicated", "organization": "acme",
+                             "match": {"path_prefix": "/dedicated/v1"}});
+        harness.post("/v1/apis", private).await.expect(201);
+        harness
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.now_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    pub fn revision(&self) -> u64 {
+        self.store.feed().news().revision
+    }
+
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {TOKEN}"));
+        Call { router: self.router.clone(), request: request.body(Body::empty()).unwrap() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path).send().await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path).json(&body).send().await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path).json(&body).send().await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", path).send().await
+    }
+
+    /// Issues a serverless key and returns the answer's body.
+    pub async fn issue(&self, name: &str) -> Value {
+        self.post("/v1/keys", json!({"kind": "serverless", "name": name})).await.expect(201)
+    }
+
+    /// Checks that the operation refuses a caller without a token and one with a wrong token.
+    pub async fn assert_guarded(&self, method: &str, path: &str) {
+        for token in [None, Some("Bearer wrong"), Some("Basic dTpw")] {
+            let answer = self.call(method, path).authorization(token).send().await;
+            assert_eq!(answer.status, 401, "{method} {path}");
+            assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer realm="));
+        }
+    }
+
+    /// What the revision is and what is in every table but the audit, to show that a refusal changed nothing.
+    pub async fn fingerprint(&self) -> String {
+        let snapshot = self.store.snapshot().await.unwrap();
+        let rest = [self.get("/v1/keys").await, self.get("/v1/apis").await];
+        let more = [self.get("/v1/organizations").await, self.get("/v1/gateways").await];
+        let lists = rest.iter().chain(&more).map(|answer| answer.json.to_string()).collect::<Vec<_>>();
+        format!("{:?} {:?} {lists:?}", snapshot.at, snapshot.keys)
+    }
+}
+
+pub struct Call {
+    router: Router,
+    request: Request<Body>,
+}
+
+impl Call {
+    pub fn authorization(mut self, value: Option<&str>) -> Self {
+        self.request.headers_mut().remove("authorization");
+        match value {
+            Some(value) => self.header("authorization", value),
+            None => self,
+        }
+    }
+
+    pub fn anonymous(self) -> Self {
+        self.authorization(None)
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn body(mut self, media_type: &str, body: impl Into<Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self.header("content-type", media_type)
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.router.oneshot(self.request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        assert_eq!(parts.headers["cache-control"], "no-store");
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if parts.status.is_client_error() || parts.status.is_server_error() {
+            assert_eq!(parts.headers["content-type"], "application/problem+json");
+            assert_eq!(json["status"], parts.status.as_u16());
+            assert!(json["detail"].is_string() && json["title"].is_string());
+        }
+        Answer { status: parts.status.as_u16(), headers: parts.headers, json }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub json: Value,
+}
+
+impl Answer {
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.json);
+        self.json
+    }
+
+    /// The pointers of a 422.
+    #[track_caller]
+    pub fn pointers(self) -> Vec<String> {
+        let json = self.expect(422);
+        let errors = json["errors"].as_array().unwrap_or_else(|| panic!("no errors in {json}"));
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// The text of a field.
+#[track_caller]
+pub fn text<'a>(json: &'a Value, field: &str) -> &'a str {
+    json[field].as_str().unwrap_or_else(|| panic!("no {field} in {json}"))
+}

@@ -1,0 +1,192 @@
+//! The settings of `portcullis serve`, from flags and environment.
+//!
+//! Everything is read and checked before anything is started: a wrong setting ends the program with one line
+//! that says which, and exit code 2.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_core::digest::Digest;
+use portcullis_core::key::Brand;
+
+use crate::bearer::TOKEN_BYTES_MAX;
+
+/// The shortest bootstrap token.
+const TOKEN_BYTES_MIN: usize = 32;
+/// The variable with the bootstrap token. There is no such flag: every user of a machine can read a command line.
+pub const BOOTSTRAP_TOKEN: &str = "PORTCULLIS_BOOTSTRAP_TOKEN";
+
+/// The Portcullis control plane.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the admin API and the sync port.
+    ///
+    /// The first operator token is PORTCULLIS_BOOTSTRAP_TOKEN (32 to 512 visible ASCII characters). Without it
+    /// the first start generates one and prints it once.
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Address of the admin API.
+    #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Address of the sync port, for filters.
+    #[arg(long, env = "PORTCULLIS_SYNC_LISTEN", default_value = "127.0.0.1:8081")]
+    sync_listen: String,
+    /// Directory of the database. Created for its owner alone.
+    #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = "./data")]
+    data_dir: PathBuf,
+    /// The database: sqlite://PATH. By default sqlite://DATA_DIR/portcullis.db.
+    #[arg(long, env = "PORTCULLIS_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// First part of every key: 1 to 10 characters of a-z and 0-9.
+    #[arg(long, env = "PORTCULLIS_BRAND", default_value = "pc")]
+    brand: String,
+    /// Format of the log lines on standard error.
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Which log lines to write, as in RUST_LOG.
+    #[arg(long, env = "PORTCULLIS_LOG", default_value = "info")]
+    log: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings that have been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the admin API listens.
+    pub listen: SocketAddr,
+    /// Where the sync port listens.
+    pub sync_listen: SocketAddr,
+    /// The database file.
+    pub database: PathBuf,
+    /// The digest of the bootstrap token, if one is set. The token itself goes no further than here.
+    pub bootstrap_token: Option<Digest>,
+    /// The brand of the keys that are issued.
+    pub brand: Brand,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log: String,
+}
+
+/// Why the settings are no good. Never says what a secret was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Not an address.
+    #[error("{variable}: {value:?} is no address of the form 127.0.0.1:8080")]
+    Address {
+        /// Which setting.
+        variable: &'static str,
+        /// What it is set to.
+        value: String,
+    },
+    /// Not a database that can be opened.
+    #[error("PORTCULLIS_DATABASE_URL: expected sqlite://PATH; other databases are not supported")]
+    Database,
+    /// Not a token that can be used.
+    #[error("{BOOTSTRAP_TOKEN}: expected {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} visible ASCII characters")]
+    BootstrapToken,
+    /// Not a brand.
+    #[error("PORTCULLIS_BRAND: a brand is 1 to 10 characters of a-z and 0-9")]
+    Brand,
+    /// Not a filter of log lines.
+    #[error("PORTCULLIS_LOG: {0}")]
+    Log(String),
+}
+
+impl Settings {
+    /// Checks what the command line and the environment say.
+    pub fn read(cli: Cli, bootstrap_token: Option<OsString>) -> Result<Self, SettingsError> {
+        let Command::Serve(serve) = cli.command;
+        let address = |variable, value: String| value.parse().map_err(|_| SettingsError::Address { variable, value });
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&serve.log) {
+            return Err(SettingsError::Log(error.to_string()));
+        }
+        Ok(Self {
+            listen: address("PORTCULLIS_LISTEN", serve.listen)?,
+            sync_listen: address("PORTCULLIS_SYNC_LISTEN", serve.sync_listen)?,
+            database: match serve.database_url {
+                Some(url) => database_file(&url)?,
+                None => serve.data_dir.join("portcullis.db"),
+            },
+            bootstrap_token: bootstrap_token.map(token_digest).transpose()?,
+            brand: serve.brand.parse().map_err(|_| SettingsError::Brand)?,
+            log_format: serve.log_format,
+            log: serve.log,
+        })
+    }
+}
+
+/// `sqlite:///absolute/path` or `sqlite://relative/path`, without parameters: the settings that matter are ours.
+fn database_file(url: &str) -> Result<PathBuf, SettingsError> {
+    let path = url.strip_prefix("sqlite://").ok_or(SettingsError::Database)?;
+    let is_file = !path.is_empty() && !path.contains(['?', '#', '\0']) && path != ":memory:";
+    is_file.then(|| path.into()).ok_or(SettingsError::Database)
+}
+
+fn token_digest(token: OsString) -> Result<Digest, SettingsError> {
+    let token = token.into_encoded_bytes();
+    let fits = (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len());
+    (fits && token.iter().all(u8::is_ascii_graphic)).then(|| Digest::of(&token)).ok_or(SettingsError::BootstrapToken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str], token: Option<&str>) -> Result<Settings, SettingsError> {
+        let arguments = ["portcullis", "serve"].iter().chain(arguments);
+        Settings::read(Cli::try_parse_from(arguments).unwrap(), token.map(OsString::from))
+    }
+
+    #[test]
+    fn a_database_is_a_sqlite_file() {
+        let file = |url| read(&["--database-url", url], None).map(|settings| settings.database);
+        assert_eq!(file("sqlite:///var/p.db"), Ok("/var/p.db".into()));
+        assert_eq!(file("sqlite://p.db"), Ok("p.db".into()));
+        assert_eq!(read(&["--data-dir", "/d"], None).unwrap().database, PathBuf::from("/d/portcullis.db"));
+        for url in ["postgres://x/y", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"] {
+            assert_eq!(file(url), Err(SettingsError::Database), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_weak_bootstrap_token_is_refused_and_not_repeated() {
+        let long = "x".repeat(513);
+        let spaced = format!("{} {}", "x".repeat(20), "y".repeat(20));
+        for token in ["", "short", &"x".repeat(31), &long, &spaced, "é".repeat(32).as_str()] {
+            let error = read(&[], Some(token)).unwrap_err();
+            assert_eq!(error, SettingsError::BootstrapToken);
+            assert!(token.is_empty() || !error.to_string().contains(token));
+        }
+        let token = "x".repeat(32);
+        let settings = read(&[], Some(&token)).unwrap();
+        assert_eq!(settings.bootstrap_token, Some(Digest::of(token.as_bytes())));
+    }
+
+    #[test]
+    fn other_settings_are_checked_too() {
+        assert!(matches!(read(&["--listen", "8080"], None), Err(SettingsError::Address { .. })));
+        assert_eq!(read(&["--brand", "My-Brand"], None), Err(SettingsError::Brand));
+        assert!(matches!(read(&["--log", "a=b=c"], None), Err(SettingsError::Log(_))));
+    }
+}

@@ -1,0 +1,140 @@
+//! Refusals as RFC 9457 problem documents, `application/problem+json`.
+//!
+//! Each operation has its own closed list of refusals and turns each into one of these. What is said outside
+//! never contains what the database said inside: that goes to the log.
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::bearer::BearerError;
+use crate::domain::environment::EntropyError;
+use crate::domain::fault::{Fault, Faults};
+use crate::storage::StorageError;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: status and detail say it all.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status in words.
+    #[schema(example = "Unprocessable Entity")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(value_type = u16, example = 422)]
+    status: u16,
+    /// What is wrong, for a person.
+    detail: String,
+    /// Which fields are wrong, where fields are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<Fault>,
+    #[serde(skip)]
+    hint: Hint,
+}
+
+/// The header that goes with a problem.
+#[derive(Debug, Clone, Copy)]
+enum Hint {
+    None,
+    RetryAfter(&'static str),
+    Challenge(&'static str),
+}
+
+impl Problem {
+    /// A problem with this status, said in one sentence.
+    pub fn new(status: StatusCode, detail: impl ToString) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            errors: Vec::new(),
+            hint: Hint::None,
+        }
+    }
+
+    /// Nothing has this id, or nothing that the caller may see.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// It cannot be done now; the same request may succeed in a second.
+    pub fn unavailable(detail: &str) -> Self {
+        Self { hint: Hint::RetryAfter("1"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// Something is wrong here, not with the request.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong in the control plane. Its log says what.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let hint = self.hint;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match hint {
+            Hint::None => {}
+            Hint::RetryAfter(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+            }
+            Hint::Challenge(challenge) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+        }
+        response
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        Self { errors: faults.into_vec(), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Some fields are not right.") }
+    }
+}
+
+impl From<BearerError> for Problem {
+    fn from(error: BearerError) -> Self {
+        // RFC 6750, section 3.1: no error code for a request that presented nothing.
+        let challenge = match error {
+            BearerError::Missing => r#"Bearer realm="portcullis""#,
+            BearerError::Ambiguous | BearerError::Malformed => r#"Bearer realm="portcullis", error="invalid_token""#,
+        };
+        Self {
+            hint: Hint::Challenge(challenge),
+            ..Self::new(StatusCode::UNAUTHORIZED, format!("Not authenticated: {error}."))
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(%error, "the database cannot serve a request now");
+            Self::unavailable("The database cannot serve this request now. Try again in a moment.")
+        } else {
+            tracing::error!(%error, "the database failed");
+            Self::internal()
+        }
+    }
+}
+
+impl From<EntropyError> for Problem {
+    fn from(error: EntropyError) -> Self {
+        tracing::error!(%error, "no secret can be made");
+        Self::internal()
+    }
+}

@@ -1,0 +1,151 @@
+//! `portcullis serve`: from settings to two open ports, and back to a closed database.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::key::{Kind, PlainKey};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api::{self, App};
+use crate::config::Settings;
+use crate::domain::environment::{Clock, Entropy, EntropyError};
+use crate::domain::fleet::Fleet;
+use crate::server::{self, Limits};
+use crate::storage::{Bootstrap, OpenError, StorageError, Store, StoreOptions};
+use crate::sync::{self, SyncPort};
+
+/// How long a lock of the database is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests may go on once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// Limits of the admin API. Its clients come and go.
+const ADMIN_LIMITS: Limits =
+    Limits { connections: 1_024, headers: Duration::from_secs(10), idle: Duration::from_secs(20), grace: GRACE };
+/// Limits of the sync port. Each worker holds a connection.
+const SYNC_LIMITS: Limits =
+    Limits { connections: 16_384, headers: Duration::from_secs(10), idle: Duration::from_secs(60), grace: GRACE };
+
+/// Why the control plane does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// No operator token can be drawn.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// A port cannot be opened.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The operating system does not take our signal handlers, or our standard output is closed.
+    #[error("the operating system refused: {0}")]
+    System(io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM.
+pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    // Ports first: a second control plane by mistake ends here, before it touches anything.
+    let (admin, admin_address) = listen(settings.listen).await?;
+    let (filters, sync_address) = listen(settings.sync_listen).await?;
+    let stopping = stop_on_signal().map_err(ServeError::System)?;
+    let options = StoreOptions {
+        path: settings.database.clone(),
+        busy_timeout: BUSY_TIMEOUT,
+        clock: Clock::system(),
+        entropy: Entropy::system(),
+    };
+    let store = Store::open(&options).await?;
+    if let Some(token) = bootstrap(&store, &settings).await? {
+        show_once(&token).map_err(ServeError::System)?;
+    }
+    let fleet = Arc::new(Fleet::default());
+    let sync = SyncPort::new(store.clone(), Arc::clone(&fleet), stopping.clone());
+    let app = App { store: store.clone(), brand: Arc::new(settings.brand), fleet };
+    tracing::info!(
+        admin = %admin_address,
+        sync = %sync_address,
+        database = %settings.database.display(),
+        epoch = %store.epoch(),
+        revision = store.feed().news().revision,
+        "serving"
+    );
+    tokio::join!(
+        server::serve(admin, api::router(app), ADMIN_LIMITS, stopping.clone()),
+        server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping),
+        sync.keep_house(),
+    );
+    if let Err(error) = store.close().await {
+        tracing::warn!(%error, "the database's log was left for the next start");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A listener, and the address that it has: another one if the port was 0.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |error| ServeError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Turns true on the first SIGINT or SIGTERM.
+fn stop_on_signal() -> io::Result<watch::Receiver<bool>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        // Nobody listens any more if the start failed.
+        let _ = stop.send(true);
+    });
+    Ok(stopping)
+}
+
+/// Sets the operator token from the settings, or makes the first one. Returns it if it is to be shown.
+pub async fn bootstrap(store: &Store, settings: &Settings) -> Result<Option<PlainKey>, ServeError> {
+    let mut write = store.write(None).await?;
+    if let Some(digest) = settings.bootstrap_token {
+        let outcome = write.set_bootstrap_token(digest).await?;
+        write.commit().await?;
+        match outcome {
+            Bootstrap::Created => tracing::info!("operator token set from the environment"),
+            Bootstrap::Rotated => {
+                tracing::warn!("operator token replaced by the one in the environment");
+            }
+            Bootstrap::Unchanged => {}
+        }
+        return Ok(None);
+    }
+    if write.view().has_access_token().await? {
+        return Ok(None);
+    }
+    let token = store.entropy().key(&settings.brand, Kind::Access)?;
+    write.set_bootstrap_token(token.digest()).await?;
+    write.commit().await?;
+    tracing::info!("operator token generated; it is printed once, to standard output");
+    Ok(Some(token))
+}
+
+/// Prints the one secret that anyone is ever shown by the program itself.
+fn show_once(token: &PlainKey) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "Operator token, shown this once and stored nowhere: {}", token.reveal())?;
+    out.flush()
+}

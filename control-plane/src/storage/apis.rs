@@ -1,0 +1,229 @@
+//! APIs in the database.
+
+use portcullis_core::api::Access;
+use portcullis_core::id::ApiId;
+use portcullis_core::key::ApiKind;
+use portcullis_core::path::Prefix;
+use sqlx::FromRow;
+
+use super::View;
+use super::error::{StorageError, exactly_one};
+use super::rows::{Columns, from_id, from_instant, to_id, to_json};
+use super::write::Write;
+use crate::domain::actor::Action;
+use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::name::Name;
+
+const APIS: Columns = Columns("apis");
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    name: String,
+    kind: String,
+    organization_id: Option<i64>,
+    hosts: String,
+    path_prefix: String,
+    rate_limit: Option<String>,
+    price: Option<String>,
+    forward_credential: bool,
+    created_at: i64,
+}
+
+impl TryFrom<Row> for Api {
+    type Error = StorageError;
+
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        let access = match (APIS.kind(&row.kind)?, row.organization_id) {
+            (ApiKind::Serverless, None) => Access::Serverless,
+            (ApiKind::Dedicated, Some(owner)) => Access::Dedicated(to_id(owner)),
+            (ApiKind::Serverless, Some(_)) | (ApiKind::Dedicated, None) => {
+                return Err(APIS.corrupt("an owner that does not go with the kind"));
+            }
+        };
+        let prefix = Prefix::read(&row.path_prefix).map_err(|error| APIS.corrupt(error))?;
+        Ok(Self {
+            id: to_id(row.id),
+            name: APIS.name(&row.name)?,
+            access,
+            route: Route { hosts: APIS.json(&row.hosts)?, path_prefix: prefix },
+            rate_limit: APIS.json_if_any(row.rate_limit.as_deref())?,
+            price: APIS.json_if_any(row.price.as_deref())?,
+            forward_credential: row.forward_credential,
+            created_at: APIS.instant(row.created_at)?,
+        })
+    }
+}
+
+/// What an API is created with.
+#[derive(Debug, Clone)]
+pub struct NewApi {
+    /// Its name.
+    pub name: Name,
+    /// Whose keys open it.
+    pub access: Access,
+    /// Where it answers.
+    pub route: Route,
+    /// Its policy, if any.
+    pub rate_limit: Option<RateLimit>,
+    /// Its price, if any.
+    pub price: Option<Price>,
+    /// Whether its upstream is shown the caller's credential.
+    pub forward_credential: bool,
+}
+
+/// Why an API cannot be as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiConflict {
+    /// Another API has this name.
+    Name,
+    /// This API answers at the same place.
+    Route(Name),
+}
+
+impl View<'_> {
+    /// The API with this id.
+    pub async fn api(&mut self, id: ApiId) -> Result<Option<Api>, StorageError> {
+        let row: Option<Row> =
+            sqlx::query_as("SELECT * FROM apis WHERE id = ?").bind(from_id(id)).fetch_optional(&mut *self.0).await?;
+        row.map(Api::try_from).transpose()
+    }
+
+    /// The API that a request names, by id or by name.
+    pub async fn api_named(&mut self, reference: &str) -> Result<Option<Api>, StorageError> {
+        if let Ok(id) = reference.parse() {
+            return self.api(id).await;
+        }
+        let row: Option<Row> =
+            sqlx::query_as("SELECT * FROM apis WHERE name = ?").bind(reference).fetch_optional(&mut *self.0).await?;
+        row.map(Api::try_from).transpose()
+    }
+
+    /// Every API, oldest first.
+    pub async fn apis(&mut self) -> Result<Vec<Api>, StorageError> {
+        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM apis ORDER BY id").fetch_all(&mut *self.0).await?;
+        rows.into_iter().map(Api::try_from).collect()
+    }
+
+    /// What stands in the way of an API with this name and route. `own` is the API's own id, if it has one.
+    async fn api_conflict(
+        &mut self,
+        own: Option<ApiId>,
+        name: &Name,
+        route: &Route,
+    ) -> Result<Option<ApiConflict>, StorageError> {
+        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM apis WHERE name = ? OR path_prefix = ?")
+            .bind(name.as_str())
+            .bind(route.path_prefix.as_str())
+            .fetch_all(&mut *self.0)
+            .await?;
+        for row in rows {
+            let other = Api::try_from(row)?;
+            if own == Some(other.id) {
+                continue;
+            }
+            if other.name == *name {
+                return Ok(Some(ApiConflict::Name));
+            }
+            if other.route.overlaps(route) {
+                return Ok(Some(ApiConflict::Route(other.name)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Write {
+    /// Creates an API, unless another one is in its way.
+    pub async fn create_api(&mut self, new: NewApi) -> Result<Result<Api, ApiConflict>, StorageError> {
+        let conflict = self.view().api_conflict(None, &new.name, &new.route).await?;
+        if let Some(conflict) = conflict {
+            return Ok(Err(conflict));
+        }
+        let (now, entropy) = (self.now, self.entropy.clone());
+        let mut api = Api {
+            id: entropy.id(now)?,
+            name: new.name,
+            access: new.access,
+            route: new.route,
+            rate_limit: new.rate_limit,
+            price: new.price,
+            forward_credential: new.forward_credential,
+            created_at: now,
+        };
+        while !self.insert_api(&api).await? {
+            api.id = entropy.id(now)?;
+        }
+        self.log_api(api.id).await?;
+        self.audit(Action::ApiCreated, &api.id.to_string()).await?;
+        Ok(Ok(api))
+    }
+
+    /// Whether the API was inserted: not if its id is taken.
+    async fn insert_api(&mut self, api: &Api) -> Result<bool, StorageError> {
+        let owner = match api.access {
+            Access::Serverless => None,
+            Access::Dedicated(owner) => Some(from_id(owner)),
+        };
+        let done = sqlx::query(
+            "INSERT INTO apis (id, name, kind, organization_id, hosts, path_prefix, rate_limit,
+                               price, forward_credential, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(from_id(api.id))
+        .bind(api.name.as_str())
+        .bind(api.access.kind().name())
+        .bind(owner)
+        .bind(to_json(&api.route.hosts)?)
+        .bind(api.route.path_prefix.as_str())
+        .bind(api.rate_limit.as_ref().map(to_json).transpose()?)
+        .bind(api.price.as_ref().map(to_json).transpose()?)
+        .bind(api.forward_credential)
+        .bind(from_instant(api.created_at))
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Changes an API from `before` to `after`, unless another one is in its way. Filters hear of it only if it
+    /// concerns them.
+    pub async fn change_api(&mut self, before: &Api, after: &Api) -> Result<Result<(), ApiConflict>, StorageError> {
+        if before == after {
+            return Ok(Ok(()));
+        }
+        let own = Some(after.id);
+        let conflict = self.view().api_conflict(own, &after.name, &after.route).await?;
+        if let Some(conflict) = conflict {
+            return Ok(Err(conflict));
+        }
+        let done = sqlx::query(
+            "UPDATE apis SET name = ?, hosts = ?, path_prefix = ?, rate_limit = ?, price = ?,
+                 forward_credential = ?
+             WHERE id = ?",
+        )
+        .bind(after.name.as_str())
+        .bind(to_json(&after.route.hosts)?)
+        .bind(after.route.path_prefix.as_str())
+        .bind(after.rate_limit.as_ref().map(to_json).transpose()?)
+        .bind(after.price.as_ref().map(to_json).transpose()?)
+        .bind(after.forward_credential)
+        .bind(from_id(after.id))
+        .execute(self.connection())
+        .await?;
+        exactly_one("changing an API", &done)?;
+        if before.record() != after.record() {
+            self.log_api(after.id).await?;
+        }
+        self.audit(Action::ApiChanged, &after.id.to_string()).await?;
+        Ok(Ok(()))
+    }
+
+    /// Deletes an API. Keys that are confined to it go on naming it, and open nothing there.
+    pub async fn delete_api(&mut self, api: &Api) -> Result<(), StorageError> {
+        let done =
+            sqlx::query("DELETE FROM apis WHERE id = ?").bind(from_id(api.id)).execute(self.connection()).await?;
+        exactly_one("deleting an API", &done)?;
+        self.log_api(api.id).await?;
+        self.audit(Action::ApiDeleted, &api.id.to_string()).await
+    }
+}

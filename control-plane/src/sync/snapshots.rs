@@ -1,0 +1,91 @@
+//! Snapshots, rendered once and shared between workers.
+//!
+//! A thousand workers that start together get one snapshot: the first has it built, the others wait for it. It
+//! is served for as long as a delta from it to now is cheap, and let go when nobody has asked for a minute. The
+//! one before it is kept as long, so that a worker in the middle of its parts can go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::wire::{Cursor, Revision};
+use tokio::sync::Mutex;
+
+use crate::domain::timestamp::Timestamp;
+use crate::storage::{Snapshot, StorageError, Store};
+
+/// How many revisions a snapshot may be behind and still be served to newcomers.
+const LAG_MAX: Revision = 5_000;
+/// How long an unused snapshot is kept.
+const UNUSED_MAX: Duration = Duration::from_secs(60);
+
+/// The snapshots that are held. At most two.
+#[derive(Debug)]
+pub struct Snapshots {
+    store: Store,
+    held: Arc<Mutex<Vec<Held>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    snapshot: Arc<Snapshot>,
+    used_at: Timestamp,
+}
+
+impl Snapshots {
+    /// None yet.
+    pub fn new(store: Store) -> Self {
+        Self { store, held: Arc::default() }
+    }
+
+    /// A snapshot that is recent enough for a worker to begin with, and later than `beyond` if the worker has
+    /// that already and could not go on from there. It is built if there is none.
+    pub async fn recent(&self, beyond: Option<Revision>) -> Result<Arc<Snapshot>, StorageError> {
+        let mut held = Arc::clone(&self.held).lock_owned().await;
+        let now = self.store.clock().now();
+        let head = self.store.feed().news().revision;
+        if let Some(newest) = held.last_mut()
+            && head.saturating_sub(newest.snapshot.at.revision) <= LAG_MAX
+            && beyond.is_none_or(|beyond| newest.snapshot.at.revision > beyond)
+        {
+            newest.used_at = now;
+            return Ok(Arc::clone(&newest.snapshot));
+        }
+        let store = self.store.clone();
+        // A task of its own, which holds the lock: whoever asked first may go away, the others still get it.
+        let built = tokio::spawn(async move {
+            let snapshot = Arc::new(store.snapshot().await?);
+            tracing::info!(
+                revision = snapshot.at.revision,
+                keys = snapshot.keys,
+                pages = snapshot.pages.len(),
+                "snapshot built"
+            );
+            if held.len() > 1 {
+                held.remove(0);
+            }
+            held.push(Held { snapshot: Arc::clone(&snapshot), used_at: now });
+            Ok(snapshot)
+        });
+        built.await.unwrap_or(Err(StorageError::Cut))
+    }
+
+    /// The snapshot at exactly this point, if it is still held.
+    pub async fn at(&self, at: Cursor) -> Option<Arc<Snapshot>> {
+        let mut held = self.held.lock().await;
+        let found = held.iter_mut().find(|held| held.snapshot.at == at)?;
+        found.used_at = self.store.clock().now();
+        Some(Arc::clone(&found.snapshot))
+    }
+
+    /// Lets go of what nobody has asked for lately.
+    pub async fn release_unused(&self, now: Timestamp) {
+        let oldest = now.before(UNUSED_MAX);
+        self.held.lock().await.retain(|held| held.used_at >= oldest);
+    }
+
+    /// How many snapshots are held.
+    #[cfg(test)]
+    pub async fn held(&self) -> usize {
+        self.held.lock().await.len()
+    }
+}

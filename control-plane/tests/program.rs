@@ -1,0 +1,153 @@
+//! The program itself: what it prints, how it ends, what it leaves behind.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const TOKEN: &str = "a-bootstrap-token-of-the-environment";
+
+fn command(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command
+        .arg("serve")
+        .env_clear()
+        .env("PORTCULLIS_DATA_DIR", data)
+        .env("PORTCULLIS_LISTEN", "127.0.0.1:0")
+        .env("PORTCULLIS_SYNC_LISTEN", "127.0.0.1:0")
+        .env("PORTCULLIS_LOG_FORMAT", "json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+struct Running {
+    child: Child,
+    admin: String,
+    log: BufReader<std::process::ChildStderr>,
+    logged: String,
+}
+
+impl Running {
+    /// Starts the program and waits until it serves.
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut running = Self { child, admin: String::new(), log, logged: String::new() };
+        while running.admin.is_empty() {
+            let mut line = String::new();
+            assert!(running.log.read_line(&mut line).unwrap() > 0, "it ended: {}", running.logged);
+            running.logged.push_str(&line);
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if event["message"] == "serving" {
+                event["admin"].as_str().unwrap().clone_into(&mut running.admin);
+            }
+        }
+        running
+    }
+
+    /// The status of a call with this token.
+    fn call(&self, token: &str) -> u16 {
+        let mut stream = TcpStream::connect(&self.admin).unwrap();
+        let request =
+            format!("GET /v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Stops it with a signal. Returns what it wrote to standard output and to the log.
+    fn stop(mut self, signal: &str) -> (String, String) {
+        let started = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        assert!(started.elapsed() < Duration::from_secs(5));
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.log.read_to_string(&mut self.logged).unwrap();
+        (out, std::mem::take(&mut self.logged))
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_first_start_shows_a_token_once_and_it_lasts() {
+    let data = tempfile::tempdir().unwrap();
+    let first = Running::start(command(data.path()));
+    // An idle connection does not keep it from stopping.
+    let idle = TcpStream::connect(&first.admin).unwrap();
+    let (out, log) = first.stop("-TERM");
+    drop(idle);
+    let token = out.split_whitespace().last().unwrap().to_owned();
+    assert!(token.starts_with("pc_adm_"), "{out}");
+    assert_eq!(out.lines().count(), 1);
+    assert!(!log.contains(&token));
+    assert!(!data.path().join("portcullis.db-wal").exists(), "the log is in the database");
+    let second = Running::start(command(data.path()));
+    assert_eq!(second.call(&token), 200);
+    assert_eq!(second.call("wrong"), 401);
+    assert_eq!(second.stop("-INT").0, "");
+}
+
+#[test]
+fn the_environments_token_counts_and_replaces_the_one_before() {
+    let data = tempfile::tempdir().unwrap();
+    let start = |token: &str| {
+        let mut command = command(data.path());
+        command.env("PORTCULLIS_BOOTSTRAP_TOKEN", token);
+        Running::start(command)
+    };
+    let first = start(TOKEN);
+    assert_eq!(first.call(TOKEN), 200);
+    let (out, log) = first.stop("-TERM");
+    assert_eq!(out, "");
+    assert!(!log.contains(TOKEN));
+    let other = format!("another-{TOKEN}");
+    let second = start(&other);
+    assert_eq!((second.call(TOKEN), second.call(&other)), (401, 200));
+    assert!(second.stop("-TERM").1.contains("operator token replaced"));
+    let third = Running::start(command(data.path()));
+    assert_eq!((third.call(&other), third.stop("-TERM").0), (200, String::new()));
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_and_exit_code_2() {
+    let data = tempfile::tempdir().unwrap();
+    let cases = [
+        ("PORTCULLIS_BOOTSTRAP_TOKEN", "too-short-to-be-safe"),
+        ("PORTCULLIS_DATABASE_URL", "postgres://user:hunter2@host/db"),
+        ("PORTCULLIS_LISTEN", "nowhere"),
+        ("PORTCULLIS_BRAND", "NO"),
+    ];
+    for (variable, value) in cases {
+        let output = command(data.path()).env(variable, value).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(variable), "{said}");
+        assert!(!said.contains("too-short") && !said.contains("hunter2"), "{said}");
+    }
+    let help = command(data.path()).arg("--help").env("PORTCULLIS_BOOTSTRAP_TOKEN", TOKEN).output().unwrap();
+    assert!(!String::from_utf8(help.stdout).unwrap().contains(TOKEN));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_so() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = command(data.path()).env("PORTCULLIS_LISTEN", &address).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
+    assert!(!data.path().join("portcullis.db").exists(), "nothing was touched");
+}
