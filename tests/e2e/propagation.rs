@@ -1,5 +1,7 @@
 //! How soon a change is everywhere: issued keys work, deleted ones stop, expired ones end at their second.
 
+#![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
+
 use std::time::Duration;
 
 use portcullis_tests::house::House;

@@ -1,5 +1,7 @@
 //! 100,000 keys: the snapshot comes in pages, is loaded in under two seconds, and its memory is known.
 
+#![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
+
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -114,7 +116,7 @@ async fn assert_loaded(house: &House) {
     for said in ready() {
         println!("a worker was ready with {said}");
         let numbers = said.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok());
-        let [keys, _, took_ms, bytes] = numbers.collect::<Vec<u64>>()[..] else {
+        let [keys, _, took_ms, _] = numbers.collect::<Vec<u64>>()[..] else {
             panic!("unexpected: {said}");
         };
         assert_eq!(keys, u64::from(KEYS));

