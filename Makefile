@@ -68,14 +68,15 @@ clean: ## Remove what was built and installed; ./data stays
 
 # --- Test and check --------------------------------------------------------------------------------------------------
 
-# The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy.
+# The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy. What tests have
+# measured is shown as well.
 .PHONY: test
 test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) ## Run every test, with a real Envoy and real clients
 	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
 	  --target-dir "$(TRAPPING)"
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
 	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" \
-	  cargo test --release --locked --workspace --exclude portcullis-filter
+	  cargo test --release --locked --workspace --exclude portcullis-filter --no-fail-fast -- --show-output
 
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules

@@ -4,12 +4,12 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`host`] | every host call there is, and nothing else makes one |
-//! | [`config`] | the plugin configuration |
-//! | [`root`] | one worker's life: it follows the control plane, keeps time, publishes metrics |
-//! | [`worker`] | what the root context and the request contexts of one worker share |
-//! | [`http`] | one request: headers in, verdict out |
-//! | [`metrics`] | counters, gathered in the worker and published by the second |
+//! | `host` | every host call there is, and nothing else makes one |
+//! | `config` | the plugin configuration |
+//! | `root` | one worker's life: it follows the control plane, keeps time, publishes metrics |
+//! | `worker` | what the root context and the request contexts of one worker share |
+//! | `http` | one request: headers in, verdict out |
+//! | `metrics` | counters, gathered in the worker and published by the second |
 //!
 //! How it fails: a host call that does not do what it must refuses the request with 503. A trap would take the
 //! worker's virtual machine down; Envoy then answers 503 and starts a new one (`FAIL_RELOAD`), which holds
