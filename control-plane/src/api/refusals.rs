@@ -1,11 +1,34 @@
-//! The refusals that many operations share, as the OpenAPI document lists them.
+//! The refusals that many operations share, as they are answered and as the OpenAPI document lists them.
 
 use std::collections::BTreeMap;
 
+use axum::response::{self, IntoResponse};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::problem::{MEDIA_TYPE, Problem};
+use crate::storage::StorageError;
+
+/// Why an operation on one thing, named by its id, does nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OneError {
+    /// Nothing of this sort has the id.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl IntoResponse for OneError {
+    fn into_response(self) -> response::Response {
+        match self {
+            Self::Unknown(what) => Problem::not_found(what),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 

@@ -57,7 +57,7 @@ impl Tour<'_> {
 Portcullis is running.
 
   callers           {envoy}
-  admin API         {admin}   (docs at /docs)
+  admin API         {admin}   (described at /openapi.json)
   Envoy's admin     http://{envoy_admin}
   sample upstream   http://{upstream}
   data              {data}

@@ -18,7 +18,7 @@
 //!   worker asks for everything. So it does when the epoch changes.
 //! - A lower revision in the same epoch is refused: a control plane that has gone back in time could bring a
 //!   deleted key back.
-//! - After a failure the next poll waits 100 ms, then twice as long each time up to 5 s, less up to a half at
+//! - After a failure the next poll waits 100 ms, then twice as long each time up to 2 s, less up to a half at
 //!   random, so that a fleet does not come back in step.
 
 use crate::api;
@@ -28,7 +28,7 @@ use crate::wire::{Ask, Content, Cursor, Header, Page, PageError, Poll, Record};
 /// How long a poll may be held back by the control plane while there is nothing new, in milliseconds.
 pub const POLL_WAIT_MS: u32 = 20_000;
 /// The first and the longest pause after a failed poll, in milliseconds.
-pub const BACK_OFF_MS: (u32, u32) = (100, 5_000);
+pub const BACK_OFF_MS: (u32, u32) = (100, 2_000);
 
 /// One worker's copy of what its control plane knows.
 #[derive(Debug, Default)]

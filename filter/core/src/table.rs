@@ -97,6 +97,9 @@ struct Entry {
 /// The expiry of a key that has none.
 const NEVER: u32 = u32::MAX;
 
+/// The latest expiry that a table can hold, in seconds since the Unix epoch: 2106-02-07T06:28:14Z.
+pub const EXPIRY_SECONDS_MAX: u32 = NEVER - 1;
+
 impl KeyTable {
     /// An empty table laid out for this many keys.
     pub fn with_capacity(keys: usize) -> Self {
@@ -273,7 +276,7 @@ impl Entry {
 
 /// Whole seconds: an expiry within a second counts from its beginning, since a key must not outlive it.
 fn expiry_seconds(expires_at_ms: Option<u64>) -> u32 {
-    expires_at_ms.map_or(NEVER, |ms| u32::try_from(ms / 1000).unwrap_or(NEVER).min(NEVER.saturating_sub(1)))
+    expires_at_ms.map_or(NEVER, |ms| u32::try_from(ms / 1000).unwrap_or(NEVER).min(EXPIRY_SECONDS_MAX))
 }
 
 #[cfg(test)]

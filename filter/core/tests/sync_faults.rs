@@ -330,9 +330,9 @@ fn pauses_double_up_to_a_limit_and_end_with_success() {
     let server = Server::new(1);
     let mut replica = Replica::default();
     let pauses = (0..8).map(|_| replica.failed(0)).collect::<Vec<_>>();
-    let expected = [100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Step::PollAfter);
+    let expected = [100, 200, 400, 800, 1600, 2000, 2000, 2000].map(Step::PollAfter);
     assert_eq!(pauses, expected);
-    assert!(matches!(replica.failed(u32::MAX), Step::PollAfter(2501..=5000)));
+    assert!(matches!(replica.failed(u32::MAX), Step::PollAfter(1001..=2000)));
     let answer = server.answer(replica.poll(), 0);
     assert_eq!(replica.answered(&answer, 0, 0).1, Ok(()));
     assert_eq!(replica.failed(0), Step::PollAfter(100));

@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Api as ApiMark;
 
 use super::ApiView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why an API is not deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// There is none with this id.
-    #[error("there is no such API")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for DeleteError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("API"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// Deletes an API. A key that is confined to it opens nothing then; it does not open everything.
 #[utoipa::path(
@@ -44,9 +20,9 @@ pub async fn delete(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<ApiMark>,
-) -> Result<Json<ApiView>, DeleteError> {
+) -> Result<Json<ApiView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
-    let api = write.view().api(id).await?.ok_or(DeleteError::Unknown)?;
+    let api = write.view().api(id).await?.ok_or(OneError::Unknown("API"))?;
     write.delete_api(&api).await?;
     write.commit().await?;
     Ok(Json(api.into()))

@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Gateway as GatewayMark;
 
 use super::GatewayView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why a gateway is not deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// There is none with this id.
-    #[error("there is no such gateway")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for DeleteError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("gateway"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// Deletes a gateway. Its Envoys go on with the keys they have, and learn nothing new.
 #[utoipa::path(
@@ -44,9 +20,9 @@ pub async fn delete(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<GatewayMark>,
-) -> Result<Json<GatewayView>, DeleteError> {
+) -> Result<Json<GatewayView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
-    let gateway = write.view().gateway(id).await?.ok_or(DeleteError::Unknown)?;
+    let gateway = write.view().gateway(id).await?.ok_or(OneError::Unknown("gateway"))?;
     write.delete_gateway(&gateway).await?;
     let head = write.view().head().await?;
     write.commit().await?;

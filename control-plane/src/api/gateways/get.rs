@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Gateway as GatewayMark;
 
 use super::GatewayView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why no gateway is shown.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// There is none with this id.
-    #[error("there is no such gateway")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for GetError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("gateway"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// One gateway with its workers.
 #[utoipa::path(
@@ -44,9 +20,9 @@ pub async fn get(
     State(app): State<App>,
     _: Caller,
     PathId(id): PathId<GatewayMark>,
-) -> Result<Json<GatewayView>, GetError> {
+) -> Result<Json<GatewayView>, OneError> {
     let mut read = app.store.read().await?;
-    let gateway = read.view().gateway(id).await?.ok_or(GetError::Unknown)?;
+    let gateway = read.view().gateway(id).await?.ok_or(OneError::Unknown("gateway"))?;
     let head = read.view().head().await?;
     let workers = app.fleet.of(id, app.store.clock().now());
     Ok(Json(GatewayView::new(gateway, workers, head)))

@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Key as KeyMark;
 
 use super::KeyView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why a key is not deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// There is none with this id, and there never was.
-    #[error("there is no such key")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for DeleteError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("key"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// Deletes a key: its secret opens nothing any more. Deleting it again changes nothing.
 #[utoipa::path(
@@ -44,9 +20,9 @@ pub async fn delete(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
-) -> Result<Json<KeyView>, DeleteError> {
+) -> Result<Json<KeyView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
-    let mut key = write.view().key(id).await?.ok_or(DeleteError::Unknown)?;
+    let mut key = write.view().key(id).await?.ok_or(OneError::Unknown("key"))?;
     let now = write.now();
     if key.revoked_at.is_none() {
         key = write.revoke_key(&key).await?;

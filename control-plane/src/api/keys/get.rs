@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Key as KeyMark;
 
 use super::KeyView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why no key is shown.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// There is none with this id.
-    #[error("there is no such key")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for GetError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("key"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// One key, revoked ones included.
 #[utoipa::path(
@@ -40,9 +16,9 @@ impl IntoResponse for GetError {
     params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, body = KeyView, description = "The key"), Always, NotFound)
 )]
-pub async fn get(State(app): State<App>, _: Caller, PathId(id): PathId<KeyMark>) -> Result<Json<KeyView>, GetError> {
+pub async fn get(State(app): State<App>, _: Caller, PathId(id): PathId<KeyMark>) -> Result<Json<KeyView>, OneError> {
     let key = app.store.read().await?.view().key(id).await?;
-    let key = key.ok_or(GetError::Unknown)?;
+    let key = key.ok_or(OneError::Unknown("key"))?;
     Ok(Json(KeyView::new(key, app.store.clock().now())))
 }
 

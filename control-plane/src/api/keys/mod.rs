@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http};
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::{ApiKind, PlainKey};
+use portcullis_core::table::EXPIRY_SECONDS_MAX;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -156,10 +157,39 @@ fn issued(key: PlainKey, view: KeyView) -> Response {
     (StatusCode::CREATED, headers, Json(IssuedKey { key, view })).into_response()
 }
 
-/// Reads an expiry.
-fn parse_expiry(text: &str) -> Result<Timestamp, TimestampError> {
-    Timestamp::parse(text)
+/// Why a text is no expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum ExpiryError {
+    /// Not an instant.
+    #[error(transparent)]
+    Timestamp(#[from] TimestampError),
+    /// Later than filters can tell from never.
+    #[error("the expiry must lie before 2106-02-07; leave it out for a key that never ends")]
+    TooLate,
+}
+
+/// Reads an expiry, cutting off fractions: keys end at whole seconds, here as in the filters.
+fn parse_expiry(text: &str) -> Result<Timestamp, ExpiryError> {
+    let seconds = Timestamp::parse(text)?.unix_ms() / 1_000;
+    if seconds > u64::from(EXPIRY_SECONDS_MAX) {
+        return Err(ExpiryError::TooLate);
+    }
+    Ok(Timestamp::from_unix_ms(seconds * 1_000))
 }
 
 /// What is wrong with an expiry that has come already.
 const EXPIRY_PAST: &str = "the expiry must lie in the future";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_whole_second_that_filters_can_hold() {
+        let expiry = |text| parse_expiry(text).map(|expiry| expiry.to_string());
+        assert_eq!(expiry("2030-01-01T01:00:00.999+01:00"), Ok("2030-01-01T00:00:00Z".to_owned()));
+        assert_eq!(expiry("2106-02-07T06:28:14Z"), Ok("2106-02-07T06:28:14Z".to_owned()));
+        assert_eq!(expiry("2106-02-07T06:28:15Z"), Err(ExpiryError::TooLate));
+        assert_eq!(expiry("tomorrow"), Err(ExpiryError::Timestamp(TimestampError)));
+    }
+}

@@ -2,37 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Organization as OrganizationMark;
 
 use super::OrganizationView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound};
-use crate::problem::Problem;
-use crate::storage::StorageError;
-
-/// Why no organization is shown.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// There is none with this id.
-    #[error("there is no such organization")]
-    Unknown,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for GetError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("organization"),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::api::refusals::{Always, NotFound, OneError};
 
 /// One organization.
 #[utoipa::path(
@@ -44,9 +20,9 @@ pub async fn get(
     State(app): State<App>,
     _: Caller,
     PathId(id): PathId<OrganizationMark>,
-) -> Result<Json<OrganizationView>, GetError> {
+) -> Result<Json<OrganizationView>, OneError> {
     let organization = app.store.read().await?.view().organization(id).await?;
-    Ok(Json(organization.ok_or(GetError::Unknown)?.into()))
+    Ok(Json(organization.ok_or(OneError::Unknown("organization"))?.into()))
 }
 
 #[cfg(test)]
