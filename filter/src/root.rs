@@ -26,8 +26,9 @@ use crate::worker::Shared;
 const TICK_IDLE_MS: u32 = 1_000;
 /// How often it wakes up while requests wait, or a poll is due soon.
 const TICK_BUSY_MS: u32 = 20;
-/// How much longer than the control plane may hold a poll back Envoy waits for the answer.
-const POLL_GRACE_MS: u32 = 10_000;
+/// How long Envoy waits for the answer to a poll: longer than the control plane may hold it back.
+const POLL_TIMEOUT_MS: u64 = 30_000;
+const _: () = assert!(POLL_TIMEOUT_MS > POLL_WAIT_MS as u64);
 /// The longest node id that is told to the control plane, in bytes.
 const NODE_BYTES_MAX: usize = 128;
 
@@ -50,8 +51,9 @@ pub struct Root {
 enum PollState {
     /// To be sent when the monotonic clock shows this.
     DueAt(u64),
-    /// Under way, with the callout's number.
-    UnderWay(u32),
+    /// Under way, with the callout's number. Envoy ends every callout; if it has not when the monotonic clock shows
+    /// this, the poll is given up, because a worker that no longer polls would keep deleted keys for ever.
+    UnderWay { number: u32, overdue_ms: u64 },
 }
 
 impl Root {
@@ -71,6 +73,7 @@ impl Root {
 
     /// Sends the next poll.
     fn send_poll(&mut self) {
+        self.poll_in(TICK_IDLE_MS);
         let Ok(mut worker) = self.worker.try_borrow_mut() else {
             return;
         };
@@ -88,10 +91,10 @@ impl Root {
             (NODE_HEADER, self.node.as_str()),
             (MEMORY_HEADER, memory.as_str()),
         ];
-        let timeout = u64::from(POLL_WAIT_MS.saturating_add(POLL_GRACE_MS));
-        let call = host::call(&worker.config.cluster, headers, Duration::from_millis(timeout));
-        if let Some(number) = call {
-            self.poll = PollState::UnderWay(number);
+        let timeout = Duration::from_millis(POLL_TIMEOUT_MS);
+        if let Some(number) = host::call(&worker.config.cluster, headers, timeout) {
+            let overdue_ms = host::monotonic_ms().saturating_add(POLL_TIMEOUT_MS.saturating_mul(2));
+            self.poll = PollState::UnderWay { number, overdue_ms };
         } else {
             worker.metrics.count_poll(PollResult::Failed);
             let step = worker.replica.failed(random());
@@ -104,22 +107,15 @@ impl Root {
     fn follow(&mut self, step: Step) {
         match step {
             Step::Poll => self.send_poll(),
-            Step::PollAfter(pause_ms) => {
-                let due_ms = host::monotonic_ms().saturating_add(u64::from(pause_ms));
-                self.poll = PollState::DueAt(due_ms);
-            }
-            // Envoy gives each answer to the callout that asked for it, so this one was not for the poll that
-            // it claims to answer.
-            Step::Ignore => {
-                let step = self.worker.try_borrow_mut().map_or(Step::PollAfter(TICK_IDLE_MS), |mut worker| {
-                    worker.metrics.count_poll(PollResult::Rejected);
-                    worker.replica.failed(random())
-                });
-                if step != Step::Ignore {
-                    self.follow(step);
-                }
-            }
+            Step::PollAfter(pause_ms) => self.poll_in(pause_ms),
+            // Envoy gives each answer to the callout that asked for it, so no other answer is on its way.
+            Step::Ignore => self.poll_in(TICK_IDLE_MS),
         }
+    }
+
+    /// Plans the next poll.
+    fn poll_in(&mut self, pause_ms: u32) {
+        self.poll = PollState::DueAt(host::monotonic_ms().saturating_add(u64::from(pause_ms)));
     }
 
     /// Takes the answer to the poll that is under way.
@@ -206,10 +202,12 @@ impl Root {
 
     /// Ticks as rarely as what is waited for allows.
     fn adjust_tick(&mut self) {
-        let holds_any = self.worker.try_borrow().is_ok_and(|worker| worker.holds_any());
-        let ready = self.worker.try_borrow().is_ok_and(|worker| worker.replica.directory().is_some());
-        let waits = matches!(self.poll, PollState::DueAt(_));
-        let tick_ms = if holds_any || waits || !ready { TICK_BUSY_MS } else { TICK_IDLE_MS };
+        let settled =
+            self.worker.try_borrow().is_ok_and(|worker| worker.replica.directory().is_some() && !worker.holds_any());
+        let tick_ms = match self.poll {
+            PollState::UnderWay { .. } if settled => TICK_IDLE_MS,
+            PollState::UnderWay { .. } | PollState::DueAt(_) => TICK_BUSY_MS,
+        };
         if tick_ms != self.tick_ms {
             host::set_tick_period_ms(tick_ms);
             self.tick_ms = tick_ms;
@@ -219,7 +217,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, number: u32, _headers: usize, body_size: usize, _trailers: usize) {
-        if self.poll != PollState::UnderWay(number) {
+        if !matches!(self.poll, PollState::UnderWay { number: asked, .. } if asked == number) {
             return;
         }
         let step = self.receive(body_size);
@@ -253,9 +251,8 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let PollState::DueAt(due_ms) = self.poll
-            && due_ms <= host::monotonic_ms()
-        {
+        let (PollState::DueAt(due_ms) | PollState::UnderWay { overdue_ms: due_ms, .. }) = self.poll;
+        if due_ms <= host::monotonic_ms() {
             self.send_poll();
         }
         self.release_held();

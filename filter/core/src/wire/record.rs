@@ -1,0 +1,62 @@
+//! What a worker knows of a key and of an API, and how it learns of changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::{ApiId, KeyId, OrganizationId, UserId};
+use crate::key::ApiKind;
+
+/// One line between a page's header and its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// No key has this digest any more.
+    DeleteKey(Digest),
+    /// This API is no more.
+    DeleteApi(ApiId),
+    /// This API is new or has changed.
+    Api(ApiRecord),
+    /// The key with this digest is new or has changed.
+    Key(KeyRecord),
+}
+
+/// All that a worker knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// The key's id, which a reissue keeps.
+    pub id: KeyId,
+    /// The digest of its secret.
+    pub digest: Digest,
+    /// Which kind of API it opens.
+    pub kind: ApiKind,
+    /// Whose key it is.
+    pub organization: OrganizationId,
+    /// Who issued it.
+    pub user: UserId,
+    /// The first millisecond since the Unix epoch at which it is no longer valid; absent if it never ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
+    /// The APIs to which it is confined; absent if it opens every API of its kind and organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apis: Option<Vec<ApiId>>,
+}
+
+/// All that a worker knows of an API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiRecord {
+    /// The API's id.
+    pub id: ApiId,
+    /// Which keys open it.
+    pub kind: ApiKind,
+    /// The owner of a dedicated API; absent for a serverless one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// The hosts for which it answers, lower case and without port; empty for every host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The path prefix under which it answers, see [`crate::path::Prefix`].
+    pub path_prefix: String,
+    /// Whether the upstream is shown the caller's `Authorization` header.
+    #[serde(default)]
+    pub forward_credential: bool,
+}
