@@ -135,7 +135,7 @@ fn taken(status: u32, data: *mut u8, size: usize) -> Option<Vec<u8>> {
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// An Envoy attribute such as `node.id`, its path given with `\0` between the segments.
+/// An Envoy attribute such as `xds.node.id`, its path given with `\0` between the segments.
 pub fn property(path: &str) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: the host reads `path` and writes one pointer and one size.

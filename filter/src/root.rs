@@ -271,7 +271,7 @@ impl RootContext for Root {
 
 /// Envoy's node id, as far as a header can hold it.
 fn node() -> String {
-    let id = host::property("node\0id").unwrap_or_default();
+    let id = host::property("xds\0node\0id").unwrap_or_default();
     let visible = id.into_iter().filter(u8::is_ascii_graphic).map(char::from);
     let node = visible.take(NODE_BYTES_MAX).collect::<String>();
     if node.is_empty() { "-".to_owned() } else { node }

@@ -135,6 +135,7 @@ async fn assert_workers_are_listed(house: &House) {
     let workers = gateway["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 3, "{gateway}");
     for worker in workers {
+        assert_eq!(worker["node"], "local", "{worker}");
         assert_eq!(worker["lag"], 0, "{worker}");
         assert!(worker["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 3_600_000), "{worker}");
     }
