@@ -206,7 +206,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code, reason = "only its shape matters")]
+    #[expect(dead_code, reason = "only its shape matters")]
     struct Outer {
         a: Option<Vec<u8>>,
         #[serde(default)]

@@ -28,7 +28,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use portcullis_core::key::Brand;
+use portcullis_core::key::{Brand, PlainKey};
+use serde::Serializer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -48,6 +49,11 @@ pub struct App {
     pub brand: Arc<Brand>,
     /// The workers that have been in touch.
     pub fleet: Arc<Fleet>,
+}
+
+/// Serializes a secret into the one answer that shows it: the only way out of the admin API for any.
+fn reveal<S: Serializer>(secret: &PlainKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.reveal())
 }
 
 /// The admin API as a service.

@@ -73,11 +73,13 @@ pub struct NewApi {
 }
 
 /// Why an API cannot be as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiConflict {
     /// Another API has this name.
+    #[error("There is an API with this name already.")]
     Name,
     /// This API answers at the same place.
+    #[error("The API {other:?} answers at the same hosts and path prefix.", other = .0.as_str())]
     Route(Name),
 }
 

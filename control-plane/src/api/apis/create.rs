@@ -10,7 +10,7 @@ use portcullis_core::key::ApiKind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ApiView, Match, NAME_TAKEN, route_taken};
+use super::{ApiView, Match};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::JsonBody;
@@ -59,12 +59,9 @@ pub enum CreateError {
     /// Fields are wrong.
     #[error("fields are wrong")]
     Fields(Faults),
-    /// The name is taken.
-    #[error("{NAME_TAKEN}")]
-    NameTaken,
-    /// Another API answers at the same place.
-    #[error("{}", route_taken(.0))]
-    RouteTaken(Name),
+    /// Another API has its name or its place.
+    #[error(transparent)]
+    Conflict(#[from] ApiConflict),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -76,20 +73,11 @@ impl From<Faults> for CreateError {
     }
 }
 
-impl From<ApiConflict> for CreateError {
-    fn from(conflict: ApiConflict) -> Self {
-        match conflict {
-            ApiConflict::Name => Self::NameTaken,
-            ApiConflict::Route(other) => Self::RouteTaken(other),
-        }
-    }
-}
-
 impl IntoResponse for CreateError {
     fn into_response(self) -> Response {
         match self {
             Self::Fields(faults) => faults.into(),
-            Self::NameTaken | Self::RouteTaken(_) => Problem::new(StatusCode::CONFLICT, self),
+            Self::Conflict(conflict) => Problem::new(StatusCode::CONFLICT, conflict),
             Self::Storage(error) => error.into(),
         }
         .into_response()

@@ -77,11 +77,3 @@ impl From<Api> for ApiView {
         }
     }
 }
-
-/// What a name that is taken is answered with.
-const NAME_TAKEN: &str = "There is an API with this name already.";
-
-/// What an API whose route is taken is answered with.
-fn route_taken(other: &crate::domain::name::Name) -> String {
-    format!("The API {other:?} answers at the same hosts and path prefix.", other = other.as_str())
-}

@@ -6,14 +6,14 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use portcullis_core::key::{Kind, PlainKey};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::GatewayView;
-use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::JsonBody;
 use crate::api::refusals::{Always, BadBody, Conflict};
+use crate::api::{App, reveal};
 use crate::domain::environment::EntropyError;
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
@@ -38,10 +38,6 @@ pub struct CreatedGateway {
     token: PlainKey,
     #[serde(flatten)]
     view: GatewayView,
-}
-
-fn reveal<S: Serializer>(token: &PlainKey, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(token.reveal())
 }
 
 /// Why no gateway is created.

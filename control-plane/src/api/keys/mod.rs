@@ -15,9 +15,10 @@ use axum::{Json, http};
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::{ApiKind, PlainKey};
 use portcullis_core::table::EXPIRY_SECONDS_MAX;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::reveal;
 use crate::domain::key::{Key, KeyStatus};
 use crate::domain::timestamp::{Timestamp, TimestampError};
 
@@ -144,10 +145,6 @@ pub struct IssuedKey {
     key: PlainKey,
     #[serde(flatten)]
     view: KeyView,
-}
-
-fn reveal<S: Serializer>(key: &PlainKey, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(key.reveal())
 }
 
 /// 201, with the secret, and with the place where the key is found from now on.
