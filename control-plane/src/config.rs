@@ -12,6 +12,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::key::Brand;
 
 use crate::bearer::TOKEN_BYTES_MAX;
+use crate::storage::Location;
 
 /// The shortest bootstrap token.
 const TOKEN_BYTES_MIN: usize = 32;
@@ -46,7 +47,8 @@ struct Serve {
     /// Directory of the database. Created for its owner alone.
     #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = "./data")]
     data_dir: PathBuf,
-    /// The database: sqlite://PATH. By default sqlite://DATA_DIR/portcullis.db.
+    /// The database: sqlite://PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which is better set in the
+    /// environment: every user of a machine can read a command line. By default sqlite://DATA_DIR/portcullis.db.
     #[arg(long, env = "PORTCULLIS_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// First part of every key: 1 to 10 characters of a-z and 0-9.
@@ -76,8 +78,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the sync port listens.
     pub sync_listen: SocketAddr,
-    /// The database file.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: Location,
     /// The digest of the bootstrap token, if one is set. The token itself goes no further than here.
     pub bootstrap_token: Option<Digest>,
     /// The brand of the keys that are issued.
@@ -100,7 +102,7 @@ pub enum SettingsError {
         value: String,
     },
     /// Not a database that can be opened.
-    #[error("PORTCULLIS_DATABASE_URL: expected sqlite://PATH; other databases are not supported")]
+    #[error("PORTCULLIS_DATABASE_URL: expected sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     Database,
     /// Not a token that can be used.
     #[error("{BOOTSTRAP_TOKEN}: expected {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} visible ASCII characters")]
@@ -125,8 +127,8 @@ impl Settings {
             listen: address("PORTCULLIS_LISTEN", serve.listen)?,
             sync_listen: address("PORTCULLIS_SYNC_LISTEN", serve.sync_listen)?,
             database: match serve.database_url {
-                Some(url) => database_file(&url)?,
-                None => serve.data_dir.join("portcullis.db"),
+                Some(url) => location(&url)?,
+                None => Location::Sqlite(serve.data_dir.join("portcullis.db")),
             },
             bootstrap_token: bootstrap_token.map(token_digest).transpose()?,
             brand: serve.brand.parse().map_err(|_| SettingsError::Brand)?,
@@ -136,11 +138,14 @@ impl Settings {
     }
 }
 
-/// `sqlite:///absolute/path` or `sqlite://relative/path`, without parameters: the settings that matter are ours.
-fn database_file(url: &str) -> Result<PathBuf, SettingsError> {
-    let path = url.strip_prefix("sqlite://").ok_or(SettingsError::Database)?;
+/// `sqlite:///absolute/path` or `sqlite://relative/path`, without parameters: the settings that matter are ours. Or
+/// the address of a PostgreSQL database.
+fn location(url: &str) -> Result<Location, SettingsError> {
+    let Some(path) = url.strip_prefix("sqlite://") else {
+        return url.parse().map(Location::Postgres).map_err(|_| SettingsError::Database);
+    };
     let is_file = !path.is_empty() && !path.contains(['?', '#', '\0']) && path != ":memory:";
-    is_file.then(|| path.into()).ok_or(SettingsError::Database)
+    is_file.then(|| Location::Sqlite(path.into())).ok_or(SettingsError::Database)
 }
 
 fn token_digest(token: OsString) -> Result<Digest, SettingsError> {
@@ -159,12 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_a_sqlite_file() {
+    fn a_database_is_a_sqlite_file_or_a_postgresql_address() {
         let file = |url| read(&["--database-url", url], None).map(|settings| settings.database);
-        assert_eq!(file("sqlite:///var/p.db"), Ok("/var/p.db".into()));
-        assert_eq!(file("sqlite://p.db"), Ok("p.db".into()));
-        assert_eq!(read(&["--data-dir", "/d"], None).unwrap().database, PathBuf::from("/d/portcullis.db"));
-        for url in ["postgres://x/y", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"] {
+        let sqlite = |path: &str| Location::Sqlite(path.into());
+        assert_eq!(file("sqlite:///var/p.db"), Ok(sqlite("/var/p.db")));
+        assert_eq!(file("sqlite://p.db"), Ok(sqlite("p.db")));
+        assert_eq!(read(&["--data-dir", "/d"], None).unwrap().database, sqlite("/d/portcullis.db"));
+        let postgres = file("postgres://ada:secret@db.example:5433/keys").unwrap();
+        assert_eq!(postgres.to_string(), "postgres://db.example:5433/keys");
+        assert!(!format!("{postgres:?}").contains("secret"));
+        for url in ["mysql://x/y", "postgres:x", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"] {
             assert_eq!(file(url), Err(SettingsError::Database), "{url}");
         }
     }

@@ -10,7 +10,7 @@
 //! | [`sync`] | the sync port, where filter workers poll for changes |
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
-//! | [`config`], [`logging`], [`serve`] | settings, log lines, start and stop |
+//! | [`config`], [`logging`], [`serve`], [`housekeeping`] | settings, log lines, start and stop, what it does by itself |
 //!
 //! A write goes `api` → `storage`, which commits key, change log, audit and idempotency record as one
 //! transaction and then publishes the revision to the [`domain::feed::Feed`]. That wakes the polls that wait in
@@ -25,6 +25,7 @@ pub mod api;
 pub mod bearer;
 pub mod config;
 pub mod domain;
+pub mod housekeeping;
 pub mod logging;
 pub mod problem;
 pub mod serve;

@@ -11,12 +11,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::bearer::BearerError;
+use crate::domain::authority::Denied;
 use crate::domain::environment::EntropyError;
 use crate::domain::fault::{Fault, Faults};
 use crate::storage::StorageError;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// On an answer: it was refused because of who asked.
+#[derive(Debug, Clone, Copy)]
+pub struct DeniedMark;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -39,6 +44,9 @@ pub struct Problem {
     errors: Vec<Fault>,
     #[serde(skip)]
     hint: Hint,
+    /// Whether it was refused because of who asked.
+    #[serde(skip)]
+    denied: bool,
 }
 
 /// The header that goes with a problem.
@@ -59,7 +67,17 @@ impl Problem {
             detail: detail.to_string(),
             errors: Vec::new(),
             hint: Hint::None,
+            denied: false,
         }
+    }
+
+    /// The caller may not do it. What they may not know of looks as if it were not there.
+    pub fn denied(denied: Denied, what: &str) -> Self {
+        let problem = match denied {
+            Denied::Hidden => Self::not_found(what),
+            Denied::Forbidden => Self::new(StatusCode::FORBIDDEN, "Your role does not allow this."),
+        };
+        Self { denied: true, ..problem }
     }
 
     /// Nothing has this id, or nothing that the caller may see.
@@ -82,8 +100,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let hint = self.hint;
+        let (hint, denied) = (self.hint, self.denied);
         let mut response = (status, Json(self)).into_response();
+        if denied {
+            response.extensions_mut().insert(DeniedMark);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -14,6 +14,7 @@ use crate::api::{self, App};
 use crate::config::Settings;
 use crate::domain::environment::{Clock, Entropy, EntropyError};
 use crate::domain::fleet::Fleet;
+use crate::housekeeping;
 use crate::server::{self, Limits};
 use crate::storage::{Bootstrap, OpenError, StorageError, Store, StoreOptions};
 use crate::sync::{self, SyncPort};
@@ -61,7 +62,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let (filters, sync_address) = listen(settings.sync_listen).await?;
     let stopping = stop_on_signal().map_err(ServeError::System)?;
     let options = StoreOptions {
-        path: settings.database.clone(),
+        location: settings.database.clone(),
         busy_timeout: BUSY_TIMEOUT,
         clock: Clock::system(),
         entropy: Entropy::system(),
@@ -76,15 +77,16 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,
-        database = %settings.database.display(),
+        database = %settings.database,
         epoch = %store.epoch(),
         revision = store.feed().news().revision,
         "serving"
     );
     tokio::join!(
         server::serve(admin, api::router(app), ADMIN_LIMITS, stopping.clone()),
-        server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping),
+        server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping.clone()),
         sync.keep_house(),
+        housekeeping::keep(&store, stopping.clone()),
     );
     if let Err(error) = store.close().await {
         tracing::warn!(%error, "the database's log was left for the next start");

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::App;
+use super::refused::Slot;
 use crate::bearer::{self, BearerError};
 use crate::domain::actor::Actor;
 use crate::problem::Problem;
@@ -23,9 +24,40 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let digest = bearer::digest_of(&parts.headers)?;
-        let found = app.store.read().await?.view().operator_of_token(digest).await?;
-        let (user, token) = found.ok_or(BearerError::Malformed)?;
+        let now = app.store.clock().now();
+        let found = app.store.read().await?.view().bearer(digest, now).await?;
+        let bearer = found.ok_or(BearerError::Malformed)?;
         let origin = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        Ok(Self(Actor { user, token, origin }))
+        let actor = Actor { user: bearer.user, token: bearer.token, role: bearer.role, origin };
+        if let Some(slot) = parts.extensions.get::<Slot>() {
+            slot.set(actor);
+        }
+        if bearer.live { Ok(Self(actor)) } else { Err(BearerError::Malformed.into()) }
+    }
+}
+
+/// A caller who is an operator. Everyone else is refused before the request is read any further.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator(pub Actor);
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Caller(actor) = Caller::from_request_parts(parts, app).await?;
+        actor.operates().map(|()| Self(actor)).map_err(|denied| Problem::denied(denied, "resource"))
+    }
+}
+
+/// A caller who is an operator or an admin. Everyone else is refused before the request is read any further.
+#[derive(Debug, Clone, Copy)]
+pub struct Administrator(pub Actor);
+
+impl FromRequestParts<App> for Administrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Caller(actor) = Caller::from_request_parts(parts, app).await?;
+        actor.administers().map(|()| Self(actor)).map_err(|denied| Problem::denied(denied, "resource"))
     }
 }

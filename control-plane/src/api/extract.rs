@@ -74,7 +74,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
 /// A JSON body that may be left out.
 #[derive(Debug)]
-pub struct MaybeJsonBody<T>(pub T);
+pub struct MaybeJsonBody<T> {
+    /// What it says, or what is assumed where it says nothing.
+    pub value: T,
+    /// The digest of the bytes that said it.
+    pub digest: Digest,
+}
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJsonBody<T> {
     type Rejection = Problem;
@@ -82,11 +87,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJson
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read_body(body).await?;
+        let digest = Digest::of(&bytes);
         if bytes.is_empty() {
-            return Ok(Self(T::default()));
+            return Ok(Self { value: T::default(), digest });
         }
         check_media_type(&parts.headers)?;
-        parse(&bytes).map(Self)
+        Ok(Self { value: parse(&bytes)?, digest })
     }
 }
 

@@ -9,10 +9,12 @@ pub mod caller;
 pub mod extract;
 pub mod gateways;
 pub mod health;
+pub mod idempotency;
 pub mod keys;
 pub mod openapi;
 pub mod organizations;
 pub mod refusals;
+pub mod refused;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -21,15 +23,15 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Json, Router};
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use portcullis_core::key::{Brand, PlainKey};
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -56,6 +58,11 @@ fn reveal<S: Serializer>(secret: &PlainKey, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(secret.reveal())
 }
 
+/// 201, with the place where what was created is found from now on.
+fn created(place: String, view: impl Serialize) -> Response {
+    (StatusCode::CREATED, [(LOCATION, place)], Json(view)).into_response()
+}
+
 /// The admin API as a service.
 pub fn router(app: App) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(openapi::base())
@@ -65,13 +72,15 @@ pub fn router(app: App) -> Router {
         .routes(routes!(apis::create::create, apis::list::list))
         .routes(routes!(apis::get::get, apis::patch::patch, apis::delete::delete))
         .routes(routes!(organizations::create::create, organizations::list::list))
-        .routes(routes!(organizations::get::get))
+        .routes(routes!(organizations::get::get, organizations::patch::patch, organizations::delete::delete))
         .routes(routes!(gateways::create::create, gateways::list::list))
-        .routes(routes!(gateways::get::get, gateways::delete::delete))
+        .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
+        .routes(routes!(gateways::reissue::reissue))
         .routes(routes!(health::health))
         .split_for_parts();
     router
         .route("/openapi.json", get(openapi::serve))
+        .layer(middleware::from_fn_with_state(app.clone(), refused::audit))
         .layer(axum::Extension(openapi::Document::new(&document)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use axum::response::{self, IntoResponse};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
+use super::idempotency::ReplayError;
+use crate::domain::authority::Denied;
+use crate::domain::environment::EntropyError;
+use crate::domain::fault::Faults;
 use crate::problem::{MEDIA_TYPE, Problem};
-use crate::storage::StorageError;
+use crate::storage::{ApiConflict, StorageError};
 
 /// Why an operation on one thing, named by its id, does nothing.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +20,9 @@ pub enum OneError {
     /// Nothing of this sort has the id.
     #[error("there is no such {0}")]
     Unknown(&'static str),
+    /// The caller may not do it, or not even know of it.
+    #[error("not allowed")]
+    Denied(Denied, &'static str),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -24,6 +32,89 @@ impl IntoResponse for OneError {
     fn into_response(self) -> response::Response {
         match self {
             Self::Unknown(what) => Problem::not_found(what),
+            Self::Denied(denied, what) => Problem::denied(denied, what),
+            Self::Storage(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Why a write does nothing, for operations that need no list of their own.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Nothing of this sort has the id.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// The caller may not do it, or not even know of it.
+    #[error("not allowed")]
+    Denied(Denied, &'static str),
+    /// Fields are wrong.
+    #[error("fields are wrong")]
+    Fields(Faults),
+    /// Something that exists stands in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The `Idempotency-Key` stands for another request.
+    #[error("This Idempotency-Key was used with another request.")]
+    OtherRequest,
+    /// What this request made before has been deleted since.
+    #[error("What this request made has been deleted since.")]
+    Gone,
+    /// No secret could be drawn.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl WriteError {
+    /// The caller may not do this to anything of this sort, or may not know of this one.
+    pub fn denied(what: &'static str) -> impl Fn(Denied) -> Self {
+        move |denied| Self::Denied(denied, what)
+    }
+}
+
+impl From<OneError> for WriteError {
+    fn from(error: OneError) -> Self {
+        match error {
+            OneError::Unknown(what) => Self::Unknown(what),
+            OneError::Denied(denied, what) => Self::Denied(denied, what),
+            OneError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<Faults> for WriteError {
+    fn from(faults: Faults) -> Self {
+        Self::Fields(faults)
+    }
+}
+
+impl From<ApiConflict> for WriteError {
+    fn from(conflict: ApiConflict) -> Self {
+        Self::Conflict(conflict.to_string())
+    }
+}
+
+impl From<ReplayError> for WriteError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::OtherRequest => Self::OtherRequest,
+            ReplayError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl IntoResponse for WriteError {
+    fn into_response(self) -> response::Response {
+        match self {
+            Self::Unknown(what) => Problem::not_found(what),
+            Self::Denied(denied, what) => Problem::denied(denied, what),
+            Self::Fields(faults) => faults.into(),
+            Self::Conflict(_) | Self::Gone => Problem::new(StatusCode::CONFLICT, self),
+            Self::OtherRequest => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, self),
+            Self::Entropy(error) => error.into(),
             Self::Storage(error) => error.into(),
         }
         .into_response()
@@ -61,6 +152,16 @@ pub enum NotFound {}
 impl IntoResponses for NotFound {
     fn responses() -> Responses {
         problems([("404", "Nothing has this id")])
+    }
+}
+
+/// An operation that not everyone may do refuses like this.
+#[derive(Debug)]
+pub enum Forbidden {}
+
+impl IntoResponses for Forbidden {
+    fn responses() -> Responses {
+        problems([("403", "The caller may not do this")])
     }
 }
 

@@ -1,8 +1,8 @@
-//! What long polls wait for: the newest revision, and gateways being closed.
+//! What long polls wait for: the newest revision, and gateways being changed.
 //!
 //! Whoever commits a write publishes here afterwards, and everyone who waits wakes up. The feed only says that
-//! there is something; what it is comes from storage. Revisions only ever grow here, so that two commits which
-//! publish in the wrong order do no harm.
+//! there is something; what it is comes from storage. Both counters only ever grow here, so that two commits
+//! which publish in the wrong order do no harm, nor does one that is published twice.
 
 use portcullis_core::wire::Revision;
 use tokio::sync::watch;
@@ -12,8 +12,9 @@ use tokio::sync::watch;
 pub struct News {
     /// The newest revision.
     pub revision: Revision,
-    /// How many gateways have been closed since the start: whoever sees it grow asks whether it was theirs.
-    pub closings: u64,
+    /// How often a gateway was deleted, or given other APIs or another token: whoever sees it grow asks whether
+    /// it was theirs.
+    pub gateway_changes: u64,
 }
 
 /// The publishing end. Clones share one feed.
@@ -21,23 +22,19 @@ pub struct News {
 pub struct Feed(watch::Sender<News>);
 
 impl Feed {
-    /// A feed that starts at `revision`.
-    pub fn new(revision: Revision) -> Self {
-        Self(watch::Sender::new(News { revision, closings: 0 }))
+    /// A feed that starts with `news`.
+    pub fn new(news: News) -> Self {
+        Self(watch::Sender::new(news))
     }
 
-    /// Says that `revision` is committed.
-    pub fn publish(&self, revision: Revision) {
+    /// Says that this much is committed.
+    pub fn publish(&self, latest: News) {
         self.0.send_if_modified(|news| {
-            let newer = revision > news.revision;
-            news.revision = news.revision.max(revision);
-            newer
+            let before = *news;
+            news.revision = news.revision.max(latest.revision);
+            news.gateway_changes = news.gateway_changes.max(latest.gateway_changes);
+            *news != before
         });
-    }
-
-    /// Says that a gateway is no more.
-    pub fn publish_closing(&self) {
-        self.0.send_modify(|news| news.closings = news.closings.wrapping_add(1));
     }
 
     /// What has last been published.
@@ -57,13 +54,16 @@ mod tests {
 
     #[test]
     fn revisions_that_are_published_out_of_order_never_go_back() {
-        let feed = Feed::new(5);
+        let news = |revision, gateway_changes| News { revision, gateway_changes };
+        let feed = Feed::new(news(5, 0));
         let mut waiting = feed.subscribe();
-        feed.publish(7);
+        feed.publish(news(7, 0));
         assert!(waiting.has_changed().unwrap());
         waiting.mark_unchanged();
-        feed.publish(6);
+        feed.publish(news(6, 0));
         assert!(!waiting.has_changed().unwrap());
-        assert_eq!(feed.news().revision, 7);
+        feed.publish(news(6, 1));
+        assert!(waiting.has_changed().unwrap());
+        assert_eq!(feed.news(), news(7, 1));
     }
 }

@@ -1,9 +1,11 @@
 //! API keys, as the control plane knows them: everything but the secret.
 
+use portcullis_core::api::Access;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
 use portcullis_core::wire::KeyRecord;
+use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use super::timestamp::Timestamp;
@@ -26,8 +28,12 @@ pub struct Key {
     pub digest: Digest,
     /// Its secret, masked.
     pub masked: String,
+    /// The secret that it had before, while a planned rotation lets both work.
+    pub former: Option<FormerSecret>,
     /// Who issued it.
     pub created_by: UserId,
+    /// What they are called.
+    pub creator: Name,
     /// When it was first issued.
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer valid, if there is one.
@@ -41,6 +47,37 @@ pub struct Key {
     pub last_used_at: Option<Timestamp>,
     /// When it was deleted.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// A secret that goes on working for a while beside the one that took its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerSecret {
+    /// Its digest.
+    pub digest: Digest,
+    /// The first instant at which it is no longer valid.
+    pub ends_at: Timestamp,
+}
+
+/// How far a key reaches: what decides which APIs it opens, and so which gateways are told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Which kind of API it opens.
+    pub kind: ApiKind,
+    /// Whose key it is.
+    pub organization: OrganizationId,
+    /// The APIs to which it is confined, if it is.
+    pub apis: Option<Vec<ApiId>>,
+}
+
+impl Reach {
+    /// Whether it opens this API, to which `access` is given.
+    pub fn opens(&self, api: ApiId, access: Access) -> bool {
+        let of_kind = match access {
+            Access::Serverless => self.kind == ApiKind::Serverless,
+            Access::Dedicated(owner) => self.kind == ApiKind::Dedicated && self.organization == owner,
+        };
+        of_kind && self.apis.as_ref().is_none_or(|apis| apis.contains(&api))
+    }
 }
 
 /// Whether a key opens anything.
@@ -66,15 +103,31 @@ impl Key {
         }
     }
 
-    /// What workers know of it.
+    /// How far it reaches.
+    pub fn reach(&self) -> Reach {
+        Reach { kind: self.kind, organization: self.organization, apis: self.apis.clone() }
+    }
+
+    /// What workers know of its secret.
     pub fn record(&self) -> KeyRecord {
+        self.record_of(self.digest, self.expires_at)
+    }
+
+    /// What workers know of the secret that it had before: the same key, which ends with the overlap.
+    pub fn former_record(&self) -> Option<KeyRecord> {
+        let former = self.former.as_ref()?;
+        let ends_at = self.expires_at.map_or(former.ends_at, |end| end.min(former.ends_at));
+        Some(self.record_of(former.digest, Some(ends_at)))
+    }
+
+    fn record_of(&self, digest: Digest, expires_at: Option<Timestamp>) -> KeyRecord {
         KeyRecord {
             id: self.id,
-            digest: self.digest,
+            digest,
             kind: self.kind,
             organization: self.organization,
             user: self.created_by,
-            expires_at_ms: self.expires_at.map(Timestamp::unix_ms),
+            expires_at_ms: expires_at.map(Timestamp::unix_ms),
             apis: self.apis.clone(),
         }
     }

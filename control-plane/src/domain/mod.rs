@@ -5,6 +5,8 @@
 
 pub mod actor;
 pub mod api;
+pub mod audit;
+pub mod authority;
 pub mod environment;
 pub mod fault;
 pub mod feed;
@@ -14,3 +16,4 @@ pub mod key;
 pub mod name;
 pub mod organization;
 pub mod timestamp;
+pub mod user;

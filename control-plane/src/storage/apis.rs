@@ -9,8 +9,9 @@ use sqlx::FromRow;
 use super::View;
 use super::error::{StorageError, exactly_one};
 use super::rows::{Columns, from_id, from_instant, to_id, to_json};
+use super::sql::sql;
 use super::write::Write;
-use crate::domain::actor::Action;
+use crate::domain::audit::{Action, Entry};
 use crate::domain::api::{Api, Price, RateLimit, Route};
 use crate::domain::name::Name;
 
@@ -87,7 +88,7 @@ impl View<'_> {
     /// The API with this id.
     pub async fn api(&mut self, id: ApiId) -> Result<Option<Api>, StorageError> {
         let row: Option<Row> =
-            sqlx::query_as("SELECT * FROM apis WHERE id = ?").bind(from_id(id)).fetch_optional(&mut *self.0).await?;
+            sql("SELECT * FROM apis WHERE id = $1").bind(from_id(id)).optional(self.session()).await?;
         row.map(Api::try_from).transpose()
     }
 
@@ -97,13 +98,13 @@ impl View<'_> {
             return self.api(id).await;
         }
         let row: Option<Row> =
-            sqlx::query_as("SELECT * FROM apis WHERE name = ?").bind(reference).fetch_optional(&mut *self.0).await?;
+            sql("SELECT * FROM apis WHERE name = $1").bind(reference).optional(self.session()).await?;
         row.map(Api::try_from).transpose()
     }
 
     /// Every API, oldest first.
     pub async fn apis(&mut self) -> Result<Vec<Api>, StorageError> {
-        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM apis ORDER BY id").fetch_all(&mut *self.0).await?;
+        let rows: Vec<Row> = sql("SELECT * FROM apis ORDER BY id").all(self.session()).await?;
         rows.into_iter().map(Api::try_from).collect()
     }
 
@@ -114,10 +115,10 @@ impl View<'_> {
         name: &Name,
         route: &Route,
     ) -> Result<Option<ApiConflict>, StorageError> {
-        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM apis WHERE name = ? OR path_prefix = ?")
+        let rows: Vec<Row> = sql("SELECT * FROM apis WHERE name = $1 OR path_prefix = $2")
             .bind(name.as_str())
             .bind(route.path_prefix.as_str())
-            .fetch_all(&mut *self.0)
+            .all(self.session())
             .await?;
         for row in rows {
             let other = Api::try_from(row)?;
@@ -157,7 +158,7 @@ impl Write {
             api.id = entropy.id(now)?;
         }
         self.log_api(api.id).await?;
-        self.audit(Action::ApiCreated, &api.id.to_string()).await?;
+        self.audit(Entry::new(Action::ApiCreate, None, Some(&api))).await?;
         Ok(Ok(api))
     }
 
@@ -167,11 +168,9 @@ impl Write {
             Access::Serverless => None,
             Access::Dedicated(owner) => Some(from_id(owner)),
         };
-        let done = sqlx::query(
-            "INSERT INTO apis (id, name, kind, organization_id, hosts, path_prefix, rate_limit,
+        let insert = sql("INSERT INTO apis (id, name, kind, organization_id, hosts, path_prefix, rate_limit,
                                price, forward_credential, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        )
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING")
         .bind(from_id(api.id))
         .bind(api.name.as_str())
         .bind(api.access.kind().name())
@@ -181,10 +180,8 @@ impl Write {
         .bind(api.rate_limit.as_ref().map(to_json).transpose()?)
         .bind(api.price.as_ref().map(to_json).transpose()?)
         .bind(api.forward_credential)
-        .bind(from_instant(api.created_at))
-        .execute(self.connection())
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(from_instant(api.created_at));
+        Ok(insert.execute(self.session()).await? == 1)
     }
 
     /// Changes an API from `before` to `after`, unless another one is in its way. Filters hear of it only if it
@@ -198,11 +195,9 @@ impl Write {
         if let Some(conflict) = conflict {
             return Ok(Err(conflict));
         }
-        let done = sqlx::query(
-            "UPDATE apis SET name = ?, hosts = ?, path_prefix = ?, rate_limit = ?, price = ?,
-                 forward_credential = ?
-             WHERE id = ?",
-        )
+        let rows = sql("UPDATE apis SET name = $1, hosts = $2, path_prefix = $3, rate_limit = $4, price = $5,
+                 forward_credential = $6
+             WHERE id = $7")
         .bind(after.name.as_str())
         .bind(to_json(&after.route.hosts)?)
         .bind(after.route.path_prefix.as_str())
@@ -210,22 +205,23 @@ impl Write {
         .bind(after.price.as_ref().map(to_json).transpose()?)
         .bind(after.forward_credential)
         .bind(from_id(after.id))
-        .execute(self.connection())
+        .execute(self.session())
         .await?;
-        exactly_one("changing an API", &done)?;
+        exactly_one("changing an API", rows)?;
         if before.record() != after.record() {
             self.log_api(after.id).await?;
         }
-        self.audit(Action::ApiChanged, &after.id.to_string()).await?;
+        self.audit(Entry::new(Action::ApiChange, Some(before), Some(after))).await?;
         Ok(Ok(()))
     }
 
-    /// Deletes an API. Keys that are confined to it go on naming it, and open nothing there.
+    /// Deletes an API. Keys that are confined to it go on naming it, and open nothing there. Gateways that serve some
+    /// APIs only let go of it, and of the keys that open none of their others.
     pub async fn delete_api(&mut self, api: &Api) -> Result<(), StorageError> {
-        let done =
-            sqlx::query("DELETE FROM apis WHERE id = ?").bind(from_id(api.id)).execute(self.connection()).await?;
-        exactly_one("deleting an API", &done)?;
+        let rows = sql("DELETE FROM apis WHERE id = $1").bind(from_id(api.id)).execute(self.session()).await?;
+        exactly_one("deleting an API", rows)?;
         self.log_api(api.id).await?;
-        self.audit(Action::ApiDeleted, &api.id.to_string()).await
+        self.rescope_gateways_of(api.id).await?;
+        self.audit(Entry::new(Action::ApiDelete, Some(api), None)).await
     }
 }

@@ -5,17 +5,22 @@
 //! says is never older than the delta's `to`. A delta that does not fit into one page ends at an earlier
 //! revision, never inside one; the worker's next poll gets the rest. Deletions come first in a page.
 //!
+//! A gateway that serves some APIs only is told of the keys that open one of them. Of a key that opened one when the
+//! worker last heard of it, and does no more, it is told that it is gone; of all others nothing.
+//!
 //! Whoever is too far behind, so that a snapshot costs less, is told so.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use portcullis_core::wire::{Body, PAGE_BYTES_MAX, Record, Revision};
-use sqlx::SqliteConnection;
 
 use super::error::StorageError;
 use super::rows::{Columns, to_id};
+use super::sql::{Session, sql};
 use super::{Store, View, control, keys};
+use crate::domain::gateway::{Scope, Serves};
+use crate::domain::key::Reach;
 
 const CHANGES: Columns = Columns("changes");
 /// The most logged changes that one delta looks at.
@@ -42,15 +47,16 @@ pub enum Delta {
 }
 
 impl Store {
-    /// What changed after `from`, which must not lie ahead of this database.
-    pub async fn delta(&self, from: Revision) -> Result<Delta, StorageError> {
+    /// What changed after `from` and up to `head` at least for a gateway that `serves` this. Neither must lie
+    /// ahead of this database.
+    pub async fn delta(&self, from: Revision, head: Revision, serves: &Serves) -> Result<Delta, StorageError> {
         let mut transaction = self.read_consistently().await?;
-        let position = control::position(&mut transaction).await?;
-        let head = position.head.revision;
-        let delta = if from < position.pruned || is_far(&mut transaction, from).await? {
+        let position = control::position(transaction.session()).await?;
+        let delta = if from < position.pruned || is_far(transaction.session(), from).await? {
             Delta::TooFar
         } else {
-            gather(&mut transaction, from, head).await?
+            let scope = View(transaction.session()).scope(serves).await?;
+            gather(transaction.session(), from, head, scope).await?
         };
         transaction.commit().await?;
         Ok(delta)
@@ -58,12 +64,13 @@ impl Store {
 }
 
 /// Whether more changed after `from` than one delta looks at.
-async fn is_far(connection: &mut SqliteConnection, from: Revision) -> Result<bool, StorageError> {
-    let changes: i64 = sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM changes WHERE revision > ? LIMIT ?)")
-        .bind(from.cast_signed())
-        .bind(CHANGES_MAX + 1)
-        .fetch_one(connection)
-        .await?;
+async fn is_far(session: Session<'_>, from: Revision) -> Result<bool, StorageError> {
+    let (changes,): (i64,) =
+        sql("SELECT count(*) FROM (SELECT revision FROM changes WHERE revision > $1 LIMIT $2) AS later")
+            .bind(from.cast_signed())
+            .bind(CHANGES_MAX + 1)
+            .one(session)
+            .await?;
     Ok(changes > CHANGES_MAX)
 }
 
@@ -73,23 +80,28 @@ struct Logged {
     revision: i64,
     key_digest: Option<Vec<u8>>,
     api_id: Option<i64>,
+    reach_before: Option<String>,
 }
 
-/// Collects whole revisions until the page is full or the log ends.
-async fn gather(connection: &mut SqliteConnection, from: Revision, head: Revision) -> Result<Delta, StorageError> {
-    let mut page = Gathered::new(from);
+/// Collects whole revisions up to `head`, until the page is full.
+async fn gather(
+    mut session: Session<'_>,
+    from: Revision,
+    head: Revision,
+    scope: Scope,
+) -> Result<Delta, StorageError> {
+    let mut page = Gathered::new(from, scope);
     let mut after = (from.cast_signed(), i64::MAX);
     loop {
         // Sequences grow with revisions, so the pair is a place in the log.
-        let rows: Vec<Logged> = sqlx::query_as(
-            "SELECT sequence, revision, key_digest, api_id FROM changes
-             WHERE revision >= ?1 AND (revision > ?1 OR sequence > ?2)
-             ORDER BY revision, sequence LIMIT ?3",
-        )
+        let rows: Vec<Logged> = sql("SELECT sequence, revision, key_digest, api_id, reach_before FROM changes
+             WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
+             ORDER BY revision, sequence LIMIT $4")
         .bind(after.0)
         .bind(after.1)
+        .bind(head.cast_signed())
         .bind(BATCH)
-        .fetch_all(&mut *connection)
+        .all(session.reborrow())
         .await?;
         let Some(last) = rows.last() else {
             page.finish_revision(head);
@@ -99,7 +111,7 @@ async fn gather(connection: &mut SqliteConnection, from: Revision, head: Revisio
         for row in rows {
             let revision = CHANGES.count(row.revision)?;
             let size = page.size;
-            if let Some(record) = page.look_up(connection, row).await? {
+            if let Some(record) = page.look_up(session.reborrow(), row).await? {
                 page.add(revision, record)?;
             }
             if page.size > RECORD_BYTES_MAX && size <= RECORD_BYTES_MAX {
@@ -119,12 +131,13 @@ struct Gathered {
     records: Vec<Record>,
     size: usize,
     from: Revision,
+    scope: Scope,
     seen_keys: HashSet<Vec<u8>>,
     seen_apis: HashSet<i64>,
 }
 
 impl Gathered {
-    fn new(from: Revision) -> Self {
+    fn new(from: Revision, scope: Scope) -> Self {
         Self {
             to: from,
             whole: 0,
@@ -132,41 +145,54 @@ impl Gathered {
             records: Vec::new(),
             size: 0,
             from,
+            scope,
             seen_keys: HashSet::new(),
             seen_apis: HashSet::new(),
         }
     }
 
-    /// What has become of the subject of a logged change; `None` if the page says it already.
-    async fn look_up(
-        &mut self,
-        connection: &mut SqliteConnection,
-        row: Logged,
-    ) -> Result<Option<Record>, StorageError> {
-        let mut view = View(connection);
+    /// What has become of the subject of a logged change; `None` if the page says it already, or if it is none of
+    /// the gateway's business.
+    async fn look_up(&mut self, session: Session<'_>, row: Logged) -> Result<Option<Record>, StorageError> {
         match (row.key_digest, row.api_id) {
             (Some(digest), None) => {
-                if self.seen_keys.contains(&digest) {
+                // The first change after `from` says what the worker held, the tables what it should hold now.
+                if !self.seen_keys.insert(digest.clone()) {
                     return Ok(None);
                 }
-                let record = match view.live_key(&digest).await? {
-                    Some(key) => Record::Key(key.record()),
-                    None => Record::DeleteKey(keys::logged_digest(&digest)?),
-                };
-                self.seen_keys.insert(digest);
-                Ok(Some(record))
+                let before: Option<Reach> = CHANGES.json_if_any(row.reach_before.as_deref())?;
+                self.key(session, &digest, before).await
             }
             (None, Some(api)) => {
-                if !self.seen_apis.insert(api) {
+                if !self.scope.has_api(to_id(api)) || !self.seen_apis.insert(api) {
                     return Ok(None);
                 }
-                Ok(Some(match view.api(to_id(api)).await? {
+                Ok(Some(match View(session).api(to_id(api)).await? {
                     Some(api) => Record::Api(api.record()),
                     None => Record::DeleteApi(to_id(api)),
                 }))
             }
             (Some(_), Some(_)) | (None, None) => Err(CHANGES.corrupt("a change without one subject")),
         }
+    }
+
+    async fn key(
+        &self,
+        session: Session<'_>,
+        digest: &[u8],
+        before: Option<Reach>,
+    ) -> Result<Option<Record>, StorageError> {
+        let live = View(session).live_record(digest).await?;
+        let told = live.filter(|record| {
+            let reach =
+                Reach { kind: record.kind, organization: record.organization, apis: record.apis.clone() };
+            self.scope.has_key(&reach)
+        });
+        if let Some(record) = told {
+            return Ok(Some(Record::Key(record)));
+        }
+        let held = self.scope == Scope::Everything || before.is_some_and(|before| self.scope.has_key(&before));
+        if held { keys::logged_digest(digest).map(|digest| Some(Record::DeleteKey(digest))) } else { Ok(None) }
     }
 
     fn add(&mut self, revision: Revision, record: Record) -> Result<(), StorageError> {

@@ -1,5 +1,7 @@
 //! Everything that can go wrong with the database, as far as a caller can act on it.
 
+use sqlx::postgres::PgDatabaseError;
+
 use crate::domain::environment::EntropyError;
 
 /// Why the database did not do what was asked. Nothing was written, unless [`StorageError::Unknown`] came from
@@ -15,6 +17,9 @@ pub enum StorageError {
     /// The disk did not do what it was asked.
     #[error("the disk failed: {0}")]
     Disk(sqlx::Error),
+    /// The database server is out of reach, or is starting or stopping.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(sqlx::Error),
     /// The database is being closed.
     #[error("the database is closed")]
     Closed,
@@ -52,7 +57,7 @@ impl StorageError {
     /// Whether the same request may succeed later without anyone doing anything.
     pub const fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::Full | Self::Disk(_) | Self::Closed | Self::Cut => true,
+            Self::Busy | Self::Full | Self::Disk(_) | Self::Unreachable(_) | Self::Closed | Self::Cut => true,
             Self::Corrupt { .. } | Self::Affected { .. } | Self::Entropy(_) | Self::Render(_) | Self::Unknown(_) => {
                 false
             }
@@ -75,21 +80,45 @@ impl From<sqlx::Error> for StorageError {
         if matches!(error, sqlx::Error::PoolClosed) {
             return Self::Closed;
         }
-        let reported = error.as_database_error().and_then(|reported| reported.code());
-        let extended = reported.and_then(|code| code.parse::<i32>().ok());
+        if matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed) {
+            return Self::Unreachable(error);
+        }
+        let Some(reported) = error.as_database_error() else {
+            return Self::Unknown(error);
+        };
+        let code = reported.code().unwrap_or_default();
+        if reported.try_downcast_ref::<PgDatabaseError>().is_some() {
+            return Self::from_sqlstate(&code.into_owned(), error);
+        }
         // The low byte of an extended code is the primary one.
-        match extended.map(|code| code & 0xff) {
-            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
-            Some(SQLITE_FULL) => Self::Full,
-            Some(SQLITE_IOERR) => Self::Disk(error),
-            Some(_) | None => Self::Unknown(error),
+        match code.parse::<i32>().map(|extended| extended & 0xff) {
+            Ok(SQLITE_BUSY | SQLITE_LOCKED) => Self::Busy,
+            Ok(SQLITE_FULL) => Self::Full,
+            Ok(SQLITE_IOERR) => Self::Disk(error),
+            Ok(_) | Err(_) => Self::Unknown(error),
+        }
+    }
+}
+
+impl StorageError {
+    /// Sorts by SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+    fn from_sqlstate(code: &str, error: sqlx::Error) -> Self {
+        match code {
+            // Lock not available, a statement's time is over, serialization failure, deadlock, too many connections.
+            "55P03" | "57014" | "40001" | "40P01" | "53300" => Self::Busy,
+            "53100" => Self::Full,
+            "58030" => Self::Disk(error),
+            // The server is shutting down, has crashed, or is starting; or it is a replica that cannot write.
+            "57P01" | "57P02" | "57P03" | "25006" => Self::Unreachable(error),
+            _ if code.starts_with("08") => Self::Unreachable(error),
+            _ => Self::Unknown(error),
         }
     }
 }
 
 /// Checks that a statement changed exactly one row.
-pub(super) fn exactly_one(statement: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StorageError> {
-    match done.rows_affected() {
+pub(super) const fn exactly_one(statement: &'static str, rows: u64) -> Result<(), StorageError> {
+    match rows {
         1 => Ok(()),
         rows => Err(StorageError::Affected { statement, rows }),
     }

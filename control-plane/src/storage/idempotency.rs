@@ -1,13 +1,13 @@
-//! Which key a request with an `Idempotency-Key` issued
-//! (draft-ietf-httpapi-idempotency-key-header): the key's id and the digest of the request, never the secret.
+//! What a request with an `Idempotency-Key` made
+//! (draft-ietf-httpapi-idempotency-key-header): its id and the digest of the request, never a secret.
 
 use std::time::Duration;
 
 use portcullis_core::digest::Digest;
-use portcullis_core::id::KeyId;
 
 use super::error::{StorageError, exactly_one};
-use super::rows::{Columns, from_id, from_instant, to_id};
+use super::rows::{Columns, from_id, from_instant};
+use super::sql::sql;
 use super::write::Write;
 use crate::domain::actor::Actor;
 
@@ -16,12 +16,12 @@ const IDEMPOTENCY: Columns = Columns("idempotency");
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An earlier request with the same `Idempotency-Key`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
-    /// The digest of its body.
+    /// The digest of what it asked for.
     pub request: Digest,
-    /// The key that it issued.
-    pub key: KeyId,
+    /// The id of what it made.
+    pub subject: String,
 }
 
 impl Write {
@@ -32,40 +32,36 @@ impl Write {
         idempotency_key: &str,
     ) -> Result<Option<Earlier>, StorageError> {
         let oldest = self.now.before(KEPT);
-        sqlx::query("DELETE FROM idempotency WHERE created_at <= ?")
+        sql("DELETE FROM idempotency WHERE created_at <= $1")
             .bind(from_instant(oldest))
-            .execute(self.connection())
+            .execute(self.session())
             .await?;
-        let row: Option<(Vec<u8>, i64)> = sqlx::query_as(
-            "SELECT request_digest, key_id FROM idempotency
-             WHERE token_id = ? AND idempotency_key = ?",
-        )
-        .bind(from_id(actor.token))
-        .bind(idempotency_key)
-        .fetch_optional(self.connection())
-        .await?;
-        row.map(|(request, key)| Ok(Earlier { request: IDEMPOTENCY.digest(&request)?, key: to_id(key) })).transpose()
+        let row: Option<(Vec<u8>, String)> =
+            sql("SELECT request_digest, subject FROM idempotency WHERE token_id = $1 AND idempotency_key = $2")
+                .bind(from_id(actor.token))
+                .bind(idempotency_key)
+                .optional(self.session())
+                .await?;
+        row.map(|(request, subject)| Ok(Earlier { request: IDEMPOTENCY.digest(&request)?, subject })).transpose()
     }
 
-    /// Remembers what this request issued.
+    /// Remembers what this request made.
     pub async fn remember_request(
         &mut self,
         actor: Actor,
         idempotency_key: &str,
-        done_by_it: Earlier,
+        made_by_it: &Earlier,
     ) -> Result<(), StorageError> {
         let now = self.now;
-        let done = sqlx::query(
-            "INSERT INTO idempotency (token_id, idempotency_key, request_digest, key_id, created_at)
-             VALUES (?, ?, ?, ?, ?)",
-        )
+        let rows = sql("INSERT INTO idempotency (token_id, idempotency_key, request_digest, subject, created_at)
+             VALUES ($1, $2, $3, $4, $5)")
         .bind(from_id(actor.token))
         .bind(idempotency_key)
-        .bind(done_by_it.request.as_bytes().as_slice())
-        .bind(from_id(done_by_it.key))
+        .bind(made_by_it.request.as_bytes().as_slice())
+        .bind(made_by_it.subject.as_str())
         .bind(from_instant(now))
-        .execute(self.connection())
+        .execute(self.session())
         .await?;
-        exactly_one("remembering a request", &done)
+        exactly_one("remembering a request", rows)
     }
 }

@@ -4,10 +4,11 @@ use portcullis_core::id::OrganizationId;
 use sqlx::FromRow;
 
 use super::View;
-use super::error::StorageError;
+use super::error::{StorageError, exactly_one};
 use super::rows::{Columns, from_id, from_instant, to_id};
+use super::sql::sql;
 use super::write::Write;
-use crate::domain::actor::Action;
+use crate::domain::audit::{Action, Entry};
 use crate::domain::name::Name;
 use crate::domain::organization::Organization;
 
@@ -33,12 +34,13 @@ impl TryFrom<Row> for Organization {
 }
 
 impl View<'_> {
-    /// The organization with this id.
+    /// The organization with this id, unless it is deleted.
     pub async fn organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
-        let row: Option<Row> = sqlx::query_as("SELECT * FROM organizations WHERE id = ?")
-            .bind(from_id(id))
-            .fetch_optional(&mut *self.0)
-            .await?;
+        let row: Option<Row> =
+            sql("SELECT id, name, created_at FROM organizations WHERE id = $1 AND deleted_at IS NULL")
+                .bind(from_id(id))
+                .optional(self.session())
+                .await?;
         row.map(Organization::try_from).transpose()
     }
 
@@ -47,16 +49,19 @@ impl View<'_> {
         if let Ok(id) = reference.parse() {
             return self.organization(id).await;
         }
-        let row: Option<Row> = sqlx::query_as("SELECT * FROM organizations WHERE name = ?")
-            .bind(reference)
-            .fetch_optional(&mut *self.0)
-            .await?;
+        let row: Option<Row> =
+            sql("SELECT id, name, created_at FROM organizations WHERE name = $1 AND deleted_at IS NULL")
+                .bind(reference)
+                .optional(self.session())
+                .await?;
         row.map(Organization::try_from).transpose()
     }
 
     /// The organization, if there is exactly one.
     pub async fn only_organization(&mut self) -> Result<Option<Organization>, StorageError> {
-        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM organizations LIMIT 2").fetch_all(&mut *self.0).await?;
+        let rows: Vec<Row> = sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL LIMIT 2")
+            .all(self.session())
+            .await?;
         let Ok([row]) = <[Row; 1]>::try_from(rows) else {
             return Ok(None);
         };
@@ -65,8 +70,27 @@ impl View<'_> {
 
     /// Every organization, oldest first.
     pub async fn organizations(&mut self) -> Result<Vec<Organization>, StorageError> {
-        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM organizations ORDER BY id").fetch_all(&mut *self.0).await?;
+        let rows: Vec<Row> =
+            sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL ORDER BY id")
+                .all(self.session())
+                .await?;
         rows.into_iter().map(Organization::try_from).collect()
+    }
+
+    /// What still belongs to this organization, in words; `None` if nothing does that is in use.
+    pub async fn belongings(&mut self, id: OrganizationId) -> Result<Option<&'static str>, StorageError> {
+        let belongings = [
+            ("users", "SELECT id FROM users WHERE organization_id = $1 AND deleted_at IS NULL LIMIT 1"),
+            ("APIs", "SELECT id FROM apis WHERE organization_id = $1 LIMIT 1"),
+            ("keys", "SELECT id FROM keys WHERE organization_id = $1 AND revoked_at IS NULL LIMIT 1"),
+        ];
+        for (what, query) in belongings {
+            let found: Option<(i64,)> = sql(query).bind(from_id(id)).optional(self.session()).await?;
+            if found.is_some() {
+                return Ok(Some(what));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -79,20 +103,55 @@ impl Write {
         let (now, entropy) = (self.now, self.entropy.clone());
         let id = loop {
             let id: OrganizationId = entropy.id(now)?;
-            let done = sqlx::query(
-                "INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)
-                 ON CONFLICT (id) DO NOTHING",
-            )
+            let rows = sql("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (id) DO NOTHING")
             .bind(from_id(id))
             .bind(name.as_str())
             .bind(from_instant(now))
-            .execute(self.connection())
+            .execute(self.session())
             .await?;
-            if done.rows_affected() == 1 {
+            if rows == 1 {
                 break id;
             }
         };
-        self.audit(Action::OrganizationCreated, &id.to_string()).await?;
-        Ok(Some(Organization { id, name: name.clone(), created_at: now }))
+        let created = Organization { id, name: name.clone(), created_at: now };
+        self.audit(Entry::new(Action::OrganizationCreate, None, Some(&created))).await?;
+        Ok(Some(created))
+    }
+
+    /// Renames an organization, or returns `None` if the name is taken by another.
+    pub async fn rename_organization(
+        &mut self,
+        before: &Organization,
+        name: &Name,
+    ) -> Result<Option<Organization>, StorageError> {
+        if before.name == *name {
+            return Ok(Some(before.clone()));
+        }
+        let taken = self.view().organization_named(name.as_str()).await?;
+        if taken.is_some_and(|other| other.id != before.id) {
+            return Ok(None);
+        }
+        let rows = sql("UPDATE organizations SET name = $1 WHERE id = $2")
+            .bind(name.as_str())
+            .bind(from_id(before.id))
+            .execute(self.session())
+            .await?;
+        exactly_one("renaming an organization", rows)?;
+        let after = Organization { name: name.clone(), ..before.clone() };
+        self.audit(Entry::new(Action::OrganizationChange, Some(before), Some(&after))).await?;
+        Ok(Some(after))
+    }
+
+    /// Deletes an organization to which nothing in use belongs. Its row stays, for revoked keys and the audit.
+    pub async fn delete_organization(&mut self, organization: &Organization) -> Result<(), StorageError> {
+        let now = from_instant(self.now);
+        let rows = sql("UPDATE organizations SET deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL")
+            .bind(now)
+            .bind(from_id(organization.id))
+            .execute(self.session())
+            .await?;
+        exactly_one("deleting an organization", rows)?;
+        self.audit(Entry::new(Action::OrganizationDelete, Some(organization), None)).await
     }
 }

@@ -13,6 +13,7 @@ use portcullis_core::wire::{Ask, Body, Content, Cursor, Header, Poll, PollQuery,
 
 use super::{SyncPort, worker};
 use crate::bearer::{self, BearerError};
+use crate::domain::feed::News;
 use crate::domain::gateway::Gateway;
 use crate::problem::Problem;
 use crate::storage::{Delta, Snapshot, StorageError};
@@ -76,22 +77,20 @@ pub async fn changes(
     query: Result<Query<PollQuery>, QueryRejection>,
 ) -> Result<Response, ChangesError> {
     let token = bearer::digest_of(&headers)?;
-    // Before the token is looked up: a gateway that is closed in between is noticed while waiting.
-    let closings = sync.store.feed().news().closings;
-    let gateway = authenticate(&sync, token).await?;
+    let mut asking = Asking::begin(&sync, token).await?;
     let Query(query) = query?;
     let poll = Poll::try_from(query)?;
-    worker::track(&sync.fleet, gateway.id, &headers, &poll.ask, sync.store.clock().now());
+    worker::track(&sync.fleet, asking.gateway.id, &headers, &poll.ask, sync.store.clock().now());
     let (content, page) = match poll.ask {
-        Ask::Everything => first_part(&sync, None).await?,
-        Ask::Part { at, part } => match sync.snapshots.at(at).await {
+        Ask::Everything => asking.first_part(None).await?,
+        Ask::Part { at, part } => match sync.snapshots.at(at, &asking.gateway.serves).await {
             Some(snapshot) => part_of(&snapshot, part)?,
-            None => first_part(&sync, None).await?,
+            None => asking.first_part(None).await?,
         },
-        Ask::CatchUp { at } => after(&sync, at, Wait { token, closings, time: Duration::ZERO }).await?,
+        Ask::CatchUp { at } => asking.after(at, Duration::ZERO).await?,
         Ask::After { cursor, wait_ms } => {
-            let wait = Wait { token, closings, time: Duration::from_millis(wait_ms.into()).min(WAIT_MAX) };
-            after(&sync, cursor, wait).await?
+            let wait = Duration::from_millis(wait_ms.into()).min(WAIT_MAX);
+            asking.after(cursor, wait).await?
         }
     };
     let header =
@@ -101,82 +100,115 @@ pub async fn changes(
     Ok((headers, bytes).into_response())
 }
 
+type Answer = (Content, Arc<Body>);
+
+/// A poll of one gateway, and what is known of the gateway.
+///
+/// `news` is always older than `gateway`: what the gateway is said to serve held at that revision or came later. So
+/// an answer that goes up to `news.revision`, for a cursor that is not behind the gateway's `scope_revision`, leaves
+/// out nothing that the gateway should have at that revision.
+struct Asking<'a> {
+    sync: &'a SyncPort,
+    token: Digest,
+    news: News,
+    gateway: Gateway,
+}
+
+impl<'a> Asking<'a> {
+    async fn begin(sync: &'a SyncPort, token: Digest) -> Result<Self, ChangesError> {
+        let news = sync.store.feed().news();
+        let gateway = authenticate(sync, token).await?;
+        Ok(Self { sync, token, news, gateway })
+    }
+
+    /// Takes note of `latest`, and of what has become of the gateway if any gateway was changed.
+    async fn update(&mut self, latest: News) -> Result<(), ChangesError> {
+        if latest.gateway_changes != self.news.gateway_changes {
+            self.gateway = authenticate(self.sync, self.token).await?;
+        }
+        self.news = latest;
+        Ok(())
+    }
+
+    /// Everything after `cursor`, or an empty delta if nothing comes in time.
+    async fn after(&mut self, cursor: Cursor, wait: Duration) -> Result<Answer, ChangesError> {
+        let store = &self.sync.store;
+        if cursor.epoch != store.epoch() {
+            return self.first_part(None).await;
+        }
+        let from = cursor.revision;
+        self.wait_for_news(from, wait).await?;
+        if from > self.news.revision {
+            self.look_ahead(from).await?;
+        }
+        let head = self.news.revision;
+        if from < self.gateway.scope_revision {
+            return self.first_part(Some(from)).await;
+        }
+        if from == head {
+            let content = Content::Delta { from, to: from, more: false };
+            return Ok((content, Arc::default()));
+        }
+        match self.sync.deltas.after(store, from, head, &self.gateway.serves).await? {
+            Delta::Page { to, more, body } => Ok((Content::Delta { from, to, more }, body)),
+            Delta::TooFar => self.first_part(Some(from)).await,
+        }
+    }
+
+    /// The worker knows later revisions than we have heard of: another process may have committed them.
+    async fn look_ahead(&mut self, from: Revision) -> Result<(), ChangesError> {
+        let store = &self.sync.store;
+        store.refresh().await?;
+        let latest = store.feed().news();
+        if from > latest.revision {
+            tracing::error!(
+                worker = from,
+                database = latest.revision,
+                "the database was rolled back without a new epoch: a worker knows later revisions"
+            );
+            return Err(ChangesError::RolledBack { worker: from, database: latest.revision });
+        }
+        self.update(latest).await
+    }
+
+    /// Returns once there is something after `from`, the server stops or the wait is over. Deleting the gateway
+    /// ends the poll as well: its token opens nothing any more.
+    async fn wait_for_news(&mut self, from: Revision, wait: Duration) -> Result<(), ChangesError> {
+        let mut news = self.sync.store.feed().subscribe();
+        let mut stopping = self.sync.stopping.clone();
+        let deadline = tokio::time::sleep(wait);
+        tokio::pin!(deadline);
+        loop {
+            let latest = *news.borrow_and_update();
+            self.update(latest).await?;
+            if latest.revision != from || *stopping.borrow() {
+                return Ok(());
+            }
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return Ok(()) },
+                _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+                () = &mut deadline => return Ok(()),
+            }
+        }
+    }
+
+    /// The first part of a snapshot, of one after `beyond` if the worker has that already.
+    async fn first_part(&mut self, beyond: Option<Revision>) -> Result<Answer, ChangesError> {
+        loop {
+            let serves = self.gateway.serves.clone();
+            let snapshot = self.sync.snapshots.recent(beyond, self.gateway.scope_revision, &serves).await?;
+            // The snapshot is of a later instant than what is known of the gateway, which may have changed between.
+            self.gateway = authenticate(self.sync, self.token).await?;
+            if self.gateway.serves == serves {
+                return part_of(&snapshot, 0);
+            }
+        }
+    }
+}
+
 async fn authenticate(sync: &SyncPort, token: Digest) -> Result<Gateway, ChangesError> {
     let found = sync.store.read().await?.view().gateway_of_token(token).await?;
     Ok(found.ok_or(BearerError::Malformed)?)
-}
-
-type Answer = (Content, Arc<Body>);
-
-/// How a poll waits.
-struct Wait {
-    /// The digest of the token that it came with.
-    token: Digest,
-    /// How many gateways had been closed when the token was looked up.
-    closings: u64,
-    /// How long it waits.
-    time: Duration,
-}
-
-/// Everything after `cursor`, or an empty delta if nothing comes in time.
-async fn after(sync: &SyncPort, cursor: Cursor, wait: Wait) -> Result<Answer, ChangesError> {
-    if cursor.epoch != sync.store.epoch() {
-        return first_part(sync, None).await;
-    }
-    let from = cursor.revision;
-    wait_for_news(sync, from, wait).await?;
-    let head = sync.store.feed().news().revision;
-    if from == head {
-        let content = Content::Delta { from, to: from, more: false };
-        return Ok((content, Arc::default()));
-    }
-    if from > head {
-        // Another process may have written what we have not heard of: the database itself knows.
-        let database = sync.store.read().await?.view().head().await?.revision;
-        if from > database {
-            tracing::error!(
-                worker = from,
-                database,
-                "the database was rolled back without a new epoch: a worker knows later revisions"
-            );
-            return Err(ChangesError::RolledBack { worker: from, database });
-        }
-        sync.store.feed().publish(database);
-    }
-    match sync.deltas.after(&sync.store, from, head).await? {
-        Delta::Page { to, more, body } => Ok((Content::Delta { from, to, more }, body)),
-        Delta::TooFar => first_part(sync, Some(from)).await,
-    }
-}
-
-/// Returns once there is something after `from`, the server stops or the wait is over. Deleting the gateway ends
-/// the poll as well: its token opens nothing any more.
-async fn wait_for_news(sync: &SyncPort, from: Revision, mut wait: Wait) -> Result<(), ChangesError> {
-    let mut news = sync.store.feed().subscribe();
-    let mut stopping = sync.stopping.clone();
-    let deadline = tokio::time::sleep(wait.time);
-    tokio::pin!(deadline);
-    loop {
-        let latest = *news.borrow_and_update();
-        if latest.closings != wait.closings {
-            wait.closings = latest.closings;
-            authenticate(sync, wait.token).await?;
-        }
-        if latest.revision != from || *stopping.borrow() {
-            return Ok(());
-        }
-        tokio::select! {
-            changed = news.changed() => if changed.is_err() { return Ok(()) },
-            _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
-            () = &mut deadline => return Ok(()),
-        }
-    }
-}
-
-/// The first part of a snapshot, of one after `beyond` if the worker has that already.
-async fn first_part(sync: &SyncPort, beyond: Option<Revision>) -> Result<Answer, ChangesError> {
-    let snapshot = sync.snapshots.recent(beyond).await?;
-    part_of(&snapshot, 0)
 }
 
 fn part_of(snapshot: &Snapshot, part: u32) -> Result<Answer, ChangesError> {

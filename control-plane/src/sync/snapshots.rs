@@ -10,6 +10,7 @@ use std::time::Duration;
 use portcullis_core::wire::{Cursor, Revision};
 use tokio::sync::Mutex;
 
+use crate::domain::gateway::Serves;
 use crate::domain::timestamp::Timestamp;
 use crate::storage::{Snapshot, StorageError, Store};
 
@@ -18,7 +19,12 @@ const LAG_MAX: Revision = 5_000;
 /// How long an unused snapshot is kept.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
 
-/// The snapshots that are held. At most two.
+/// How many snapshots are held for gateways that serve the same: the newest, and the one before it.
+const HELD_PER_SCOPE_MAX: usize = 2;
+/// How many snapshots are held at all. The one that was not used for longest goes first.
+const HELD_MAX: usize = 32;
+
+/// The snapshots that are held, oldest first.
 #[derive(Debug)]
 pub struct Snapshots {
     store: Store,
@@ -28,6 +34,7 @@ pub struct Snapshots {
 #[derive(Debug, Clone)]
 struct Held {
     snapshot: Arc<Snapshot>,
+    serves: Serves,
     used_at: Timestamp,
 }
 
@@ -37,42 +44,48 @@ impl Snapshots {
         Self { store, held: Arc::default() }
     }
 
-    /// A snapshot that is recent enough for a worker to begin with, and later than `beyond` if the worker has
-    /// that already and could not go on from there. It is built if there is none.
-    pub async fn recent(&self, beyond: Option<Revision>) -> Result<Arc<Snapshot>, StorageError> {
+    /// A snapshot for gateways that serve this, not older than `at_least`, that is recent enough for a worker to begin
+    /// with, and later than `beyond` if the worker has that already and could not go on from there. It is built if
+    /// there is none.
+    pub async fn recent(
+        &self,
+        beyond: Option<Revision>,
+        at_least: Revision,
+        serves: &Serves,
+    ) -> Result<Arc<Snapshot>, StorageError> {
         let mut held = Arc::clone(&self.held).lock_owned().await;
         let now = self.store.clock().now();
         let head = self.store.feed().news().revision;
-        if let Some(newest) = held.last_mut()
+        let newest = held.iter_mut().rfind(|held| held.serves == *serves);
+        if let Some(newest) = newest
             && head.saturating_sub(newest.snapshot.at.revision) <= LAG_MAX
+            && newest.snapshot.at.revision >= at_least
             && beyond.is_none_or(|beyond| newest.snapshot.at.revision > beyond)
         {
             newest.used_at = now;
             return Ok(Arc::clone(&newest.snapshot));
         }
-        let store = self.store.clone();
+        let (store, serves) = (self.store.clone(), serves.clone());
         // A task of its own, which holds the lock: whoever asked first may go away, the others still get it.
         let built = tokio::spawn(async move {
-            let snapshot = Arc::new(store.snapshot().await?);
+            let snapshot = Arc::new(store.snapshot(&serves).await?);
             tracing::info!(
                 revision = snapshot.at.revision,
                 keys = snapshot.keys,
                 pages = snapshot.pages.len(),
                 "snapshot built"
             );
-            if held.len() > 1 {
-                held.remove(0);
-            }
-            held.push(Held { snapshot: Arc::clone(&snapshot), used_at: now });
+            make_room(&mut held, &serves);
+            held.push(Held { snapshot: Arc::clone(&snapshot), serves, used_at: now });
             Ok(snapshot)
         });
         built.await.unwrap_or(Err(StorageError::Cut))
     }
 
-    /// The snapshot at exactly this point, if it is still held.
-    pub async fn at(&self, at: Cursor) -> Option<Arc<Snapshot>> {
+    /// The snapshot at exactly this point for gateways that serve this, if it is still held.
+    pub async fn at(&self, at: Cursor, serves: &Serves) -> Option<Arc<Snapshot>> {
         let mut held = self.held.lock().await;
-        let found = held.iter_mut().find(|held| held.snapshot.at == at)?;
+        let found = held.iter_mut().find(|held| held.snapshot.at == at && held.serves == *serves)?;
         found.used_at = self.store.clock().now();
         Some(Arc::clone(&found.snapshot))
     }
@@ -87,5 +100,21 @@ impl Snapshots {
     #[cfg(test)]
     pub async fn held(&self) -> usize {
         self.held.lock().await.len()
+    }
+}
+
+/// Lets go of one snapshot, if there would be too many of this scope or at all.
+fn make_room(held: &mut Vec<Held>, serves: &Serves) {
+    let of_scope = held.iter().filter(|held| held.serves == *serves).count();
+    let goes = if of_scope >= HELD_PER_SCOPE_MAX {
+        held.iter().position(|held| held.serves == *serves)
+    } else if held.len() >= HELD_MAX {
+        let longest_unused = held.iter().enumerate().min_by_key(|(_, held)| held.used_at);
+        longest_unused.map(|(place, _)| place)
+    } else {
+        None
+    };
+    if let Some(place) = goes {
+        held.remove(place);
     }
 }

@@ -1,26 +1,24 @@
 //! `POST /v1/apis`: create an API.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use portcullis_core::api::Access;
+use portcullis_core::id::Api as ApiMark;
 use portcullis_core::key::ApiKind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{ApiView, Match};
-use crate::api::App;
-use crate::api::caller::Caller;
+use crate::api::caller::Operator;
 use crate::api::extract::JsonBody;
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
 use crate::api::keys::KindName;
-use crate::api::refusals::{Always, BadBody, Conflict};
-use crate::domain::api::{Price, RateLimit, Route};
+use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
+use crate::api::{App, created};
+use crate::domain::api::{Api, Price, RateLimit, Route};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
-use crate::problem::Problem;
-use crate::storage::{ApiConflict, NewApi, StorageError, View};
+use crate::storage::{NewApi, View};
 
 /// What to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,59 +51,38 @@ struct Draft {
     forward_credential: bool,
 }
 
-/// Why no API is created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// Another API has its name or its place.
-    #[error(transparent)]
-    Conflict(#[from] ApiConflict),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<Faults> for CreateError {
-    fn from(faults: Faults) -> Self {
-        Self::Fields(faults)
-    }
-}
-
-impl IntoResponse for CreateError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Fields(faults) => faults.into(),
-            Self::Conflict(conflict) => Problem::new(StatusCode::CONFLICT, conflict),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
-/// Creates an API.
+/// Creates an API. Only operators do.
 #[utoipa::path(
     post, path = "/v1/apis", tag = "apis", request_body = CreateApi,
+    params(IdempotencyHeader),
     responses(
         (status = 201, body = ApiView, description = "Created",
-         headers(("Location" = String, description = "Where it is found"))),
-        Always, BadBody, Conflict,
+         headers(("Location" = String, description = "Where it is found"),
+                 ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
+        Always, Forbidden, BadBody, Conflict,
     )
 )]
 pub async fn create(
     State(app): State<App>,
-    Caller(actor): Caller,
+    Operator(actor): Operator,
+    idempotency: Idempotency,
     body: JsonBody<CreateApi>,
-) -> Result<Response, CreateError> {
+) -> Result<Response, WriteError> {
     let draft = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
+    if let Some(earlier) = idempotency.earlier::<ApiMark>(&mut write, actor, body.digest).await? {
+        let api = write.view().api(earlier).await?.ok_or(WriteError::Gone)?;
+        return Ok(replayed(answer(api)));
+    }
     let new = resolve(&mut write.view(), draft).await?;
     let api = write.create_api(new).await??;
+    idempotency.remember(&mut write, actor, body.digest, api.id).await?;
     write.commit().await?;
-    let location = format!("/v1/apis/{}", api.id);
-    let view = ApiView::from(api);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
+    Ok(answer(api))
+}
+
+fn answer(api: Api) -> Response {
+    created(format!("/v1/apis/{}", api.id), ApiView::from(api))
 }
 
 fn parse(request: CreateApi) -> Result<Draft, Faults> {
@@ -140,7 +117,7 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
 }
 
 /// Looks up the owner that the draft names.
-async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, CreateError> {
+async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, WriteError> {
     let access = match &draft.owner {
         None => Access::Serverless,
         Some(reference) => {

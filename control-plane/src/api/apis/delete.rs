@@ -8,13 +8,13 @@ use super::ApiView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound, OneError};
+use crate::api::refusals::{Always, Forbidden, NotFound, OneError};
 
-/// Deletes an API. A key that is confined to it opens nothing then; it does not open everything.
+/// Deletes an API. Only operators do. A key that is confined to it opens nothing then; it does not open everything.
 #[utoipa::path(
     delete, path = "/v1/apis/{id}", tag = "apis",
     params(("id" = String, Path, description = "The API's id")),
-    responses((status = 200, body = ApiView, description = "The API as it was"), Always, NotFound)
+    responses((status = 200, body = ApiView, description = "The API as it was"), Always, Forbidden, NotFound)
 )]
 pub async fn delete(
     State(app): State<App>,
@@ -23,6 +23,8 @@ pub async fn delete(
 ) -> Result<Json<ApiView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
     let api = write.view().api(id).await?.ok_or(OneError::Unknown("API"))?;
+    let allowed = actor.sees_api(&api).and_then(|()| actor.operates());
+    allowed.map_err(|denied| OneError::Denied(denied, "API"))?;
     write.delete_api(&api).await?;
     write.commit().await?;
     Ok(Json(api.into()))

@@ -16,9 +16,14 @@ use crate::api::refusals::{Always, NotFound, OneError};
     params(("id" = String, Path, description = "The API's id")),
     responses((status = 200, body = ApiView, description = "It"), Always, NotFound)
 )]
-pub async fn get(State(app): State<App>, _: Caller, PathId(id): PathId<ApiMark>) -> Result<Json<ApiView>, OneError> {
-    let api = app.store.read().await?.view().api(id).await?;
-    Ok(Json(api.ok_or(OneError::Unknown("API"))?.into()))
+pub async fn get(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<ApiMark>,
+) -> Result<Json<ApiView>, OneError> {
+    let api = app.store.read().await?.view().api(id).await?.ok_or(OneError::Unknown("API"))?;
+    actor.sees_api(&api).map_err(|denied| OneError::Denied(denied, "API"))?;
+    Ok(Json(api.into()))
 }
 
 #[cfg(test)]

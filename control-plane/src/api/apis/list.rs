@@ -17,14 +17,15 @@ pub struct ApiList {
     items: Vec<ApiView>,
 }
 
-/// Every API, oldest first.
+/// Every API that the caller sees, oldest first.
 #[utoipa::path(
     get, path = "/v1/apis", tag = "apis",
     responses((status = 200, body = ApiList, description = "All of them"), Always)
 )]
-pub async fn list(State(app): State<App>, _: Caller) -> Result<Json<ApiList>, Problem> {
+pub async fn list(State(app): State<App>, Caller(actor): Caller) -> Result<Json<ApiList>, Problem> {
     let apis = app.store.read().await?.view().apis().await?;
-    let items = apis.into_iter().map(ApiView::from).collect();
+    let seen = apis.into_iter().filter(|api| actor.sees_api(api).is_ok());
+    let items = seen.map(ApiView::from).collect();
     Ok(Json(ApiList { items }))
 }
 

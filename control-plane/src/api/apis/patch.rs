@@ -2,8 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Api as ApiMark;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,12 +10,10 @@ use super::{ApiView, Match};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::{Field, JsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
+use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, NotFound, WriteError};
 use crate::domain::api::{Api, Price, RateLimit, Route};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
-use crate::problem::Problem;
-use crate::storage::{ApiConflict, StorageError};
 
 /// What to change. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,48 +46,23 @@ struct Change {
     forward_credential: Option<bool>,
 }
 
-/// Why an API is not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PatchError {
-    /// There is none with this id.
-    #[error("there is no such API")]
-    Unknown,
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// Another API has its name or its place.
-    #[error(transparent)]
-    Conflict(#[from] ApiConflict),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<Faults> for PatchError {
-    fn from(faults: Faults) -> Self {
-        Self::Fields(faults)
+impl Change {
+    /// Whether nothing but the rate limit changes.
+    const fn only_limits(&self) -> bool {
+        self.name.is_none()
+            && self.route.is_none()
+            && matches!(self.price, Field::Absent)
+            && self.forward_credential.is_none()
     }
 }
 
-impl IntoResponse for PatchError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("API"),
-            Self::Fields(faults) => faults.into(),
-            Self::Conflict(conflict) => Problem::new(StatusCode::CONFLICT, conflict),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
-/// Changes an API.
+/// Changes an API. An admin sets the rate limit of the organization's own, and nothing else.
 #[utoipa::path(
     patch, path = "/v1/apis/{id}", tag = "apis", request_body = PatchApi,
     params(("id" = String, Path, description = "The API's id")),
     responses(
         (status = 200, body = ApiView, description = "The API as it is now"),
-        Always, NotFound, BadBody, Conflict,
+        Always, Forbidden, NotFound, BadBody, Conflict,
     )
 )]
 pub async fn patch(
@@ -99,10 +70,14 @@ pub async fn patch(
     Caller(actor): Caller,
     PathId(id): PathId<ApiMark>,
     body: JsonBody<PatchApi>,
-) -> Result<Json<ApiView>, PatchError> {
+) -> Result<Json<ApiView>, WriteError> {
     let change = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
-    let before = write.view().api(id).await?.ok_or(PatchError::Unknown)?;
+    let before = write.view().api(id).await?.ok_or(WriteError::Unknown("API"))?;
+    actor.limits_api(&before).map_err(WriteError::denied("API"))?;
+    if !change.only_limits() {
+        actor.operates().map_err(WriteError::denied("API"))?;
+    }
     let after = apply(&before, change);
     write.change_api(&before, &after).await??;
     write.commit().await?;

@@ -1,24 +1,23 @@
 //! `POST /v1/gateways`: create a gateway. Its token is shown in this one answer.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use portcullis_core::id::Gateway as GatewayMark;
 use portcullis_core::key::{Kind, PlainKey};
-use serde::{Deserialize, Serialize};
+use portcullis_core::wire::Cursor;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::GatewayView;
-use crate::api::caller::Caller;
+use super::{GatewayView, IssuedGateway, TAKEN, resolve};
+use crate::api::caller::Operator;
 use crate::api::extract::JsonBody;
-use crate::api::refusals::{Always, BadBody, Conflict};
-use crate::api::{App, reveal};
-use crate::domain::environment::EntropyError;
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
+use crate::api::{App, created};
 use crate::domain::fault::Faults;
+use crate::domain::gateway::{Gateway, Serves};
 use crate::domain::name::Name;
-use crate::problem::Problem;
-use crate::storage::StorageError;
+use crate::storage::NewGateway;
 
 /// What to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,73 +26,53 @@ pub struct CreateGateway {
     /// 1 to 100 characters, without control characters; no other gateway's name.
     #[schema(min_length = 1, max_length = 100, example = "edge")]
     name: String,
-}
-
-/// A gateway with its token.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CreatedGateway {
-    /// The token with which its workers ask the sync port. It is shown here and never again.
-    #[serde(serialize_with = "reveal")]
-    #[schema(value_type = String)]
-    token: PlainKey,
-    #[serde(flatten)]
-    view: GatewayView,
-}
-
-/// Why no gateway is created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// The name is taken.
-    #[error("There is a gateway with this name already.")]
-    Taken,
-    /// No token could be drawn.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for CreateError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Fields(faults) => faults.into(),
-            Self::Taken => Problem::new(StatusCode::CONFLICT, self),
-            Self::Entropy(error) => error.into(),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
+    /// Ids or names of the APIs that it serves: it is told of no others, and of no key that opens none of these. All,
+    /// those to come included, if this is null or left out.
+    #[schema(max_items = 1_000)]
+    apis: Option<Vec<String>>,
 }
 
 /// Creates a gateway. Its token is in this answer and nowhere else.
 #[utoipa::path(
     post, path = "/v1/gateways", tag = "gateways", request_body = CreateGateway,
+    params(IdempotencyHeader),
     responses(
-        (status = 201, body = CreatedGateway, description = "Created, with its token",
-         headers(("Location" = String, description = "Where it is found"))),
-        Always, BadBody, Conflict,
+        (status = 201, body = IssuedGateway, description = "Created, with its token",
+         headers(("Location" = String, description = "Where it is found"),
+                 ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
+        Always, Forbidden, BadBody, Conflict,
     )
 )]
 pub async fn create(
     State(app): State<App>,
-    Caller(actor): Caller,
+    Operator(actor): Operator,
+    idempotency: Idempotency,
     body: JsonBody<CreateGateway>,
-) -> Result<Response, CreateError> {
-    let name = Name::parse(&body.value.name).map_err(|error| CreateError::Fields(Faults::one("/name", error)))?;
+) -> Result<Response, WriteError> {
+    let name = Name::parse(&body.value.name).map_err(|error| Faults::one("/name", error))?;
     let token = app.store.entropy().key(&app.brand, Kind::Gateway)?;
     let mut write = app.store.write(Some(actor)).await?;
-    let created = write.create_gateway(&name, &token).await?;
-    let created = created.ok_or(CreateError::Taken)?;
     let head = write.view().head().await?;
+    if let Some(earlier) = idempotency.earlier::<GatewayMark>(&mut write, actor, body.digest).await? {
+        let before = write.view().gateway(earlier).await?.ok_or(WriteError::Gone)?;
+        let gateway = write.reissue_gateway(&before, &token).await?;
+        write.commit().await?;
+        return Ok(replayed(answer(gateway, token, head)));
+    }
+    let serves = match &body.value.apis {
+        Some(references) => resolve(&mut write.view(), references).await??,
+        None => Serves::Everything,
+    };
+    let gateway = write.create_gateway(NewGateway { name, serves }, &token).await?;
+    let gateway = gateway.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
+    idempotency.remember(&mut write, actor, body.digest, gateway.id).await?;
     write.commit().await?;
-    let location = format!("/v1/gateways/{}", created.id);
-    let view = GatewayView::new(created, Vec::new(), head);
-    let body = Json(CreatedGateway { token, view });
-    Ok((StatusCode::CREATED, [(LOCATION, location)], body).into_response())
+    Ok(answer(gateway, token, head))
+}
+
+fn answer(gateway: Gateway, token: PlainKey, head: Cursor) -> Response {
+    let place = format!("/v1/gateways/{}", gateway.id);
+    created(place, IssuedGateway { token, view: GatewayView::new(gateway, Vec::new(), head) })
 }
 
 #[cfg(test)]
@@ -119,6 +98,8 @@ mod tests {
         let harness = Harness::new().await;
         harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
         harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(409);
+        let unknown = json!({"name": "x", "apis": ["nothing"]});
+        assert_eq!(harness.post("/v1/gateways", unknown).await.pointers(), ["/apis/0"]);
         assert_eq!(harness.post("/v1/gateways", json!({"name": ""})).await.pointers(), ["/name"]);
         assert_eq!(harness.post("/v1/gateways", json!({"name": "a", "token": "x"})).await.pointers(), ["/token"]);
         harness.assert_guarded("POST", "/v1/gateways").await;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use portcullis_core::id::Gateway as GatewayMark;
 
-use super::GatewayView;
+use super::{GatewayView, handled};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
@@ -22,7 +22,7 @@ pub async fn delete(
     PathId(id): PathId<GatewayMark>,
 ) -> Result<Json<GatewayView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
-    let gateway = write.view().gateway(id).await?.ok_or(OneError::Unknown("gateway"))?;
+    let gateway = handled(&mut write.view(), id, actor).await?;
     write.delete_gateway(&gateway).await?;
     let head = write.view().head().await?;
     write.commit().await?;

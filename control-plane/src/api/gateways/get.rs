@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use portcullis_core::id::Gateway as GatewayMark;
 
-use super::GatewayView;
+use super::{GatewayView, handled};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
@@ -18,11 +18,11 @@ use crate::api::refusals::{Always, NotFound, OneError};
 )]
 pub async fn get(
     State(app): State<App>,
-    _: Caller,
+    Caller(actor): Caller,
     PathId(id): PathId<GatewayMark>,
 ) -> Result<Json<GatewayView>, OneError> {
     let mut read = app.store.read().await?;
-    let gateway = read.view().gateway(id).await?.ok_or(OneError::Unknown("gateway"))?;
+    let gateway = handled(&mut read.view(), id, actor).await?;
     let head = read.view().head().await?;
     let workers = app.fleet.of(id, app.store.clock().now());
     Ok(Json(GatewayView::new(gateway, workers, head)))

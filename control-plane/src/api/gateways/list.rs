@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::GatewayView;
 use crate::api::App;
-use crate::api::caller::Caller;
-use crate::api::refusals::Always;
+use crate::api::caller::Operator;
+use crate::api::refusals::{Always, Forbidden};
 use crate::problem::Problem;
 
 /// Every gateway.
@@ -20,9 +20,9 @@ pub struct GatewayList {
 /// Every gateway with its workers, oldest first.
 #[utoipa::path(
     get, path = "/v1/gateways", tag = "gateways",
-    responses((status = 200, body = GatewayList, description = "All of them"), Always)
+    responses((status = 200, body = GatewayList, description = "All of them"), Always, Forbidden)
 )]
-pub async fn list(State(app): State<App>, _: Caller) -> Result<Json<GatewayList>, Problem> {
+pub async fn list(State(app): State<App>, _: Operator) -> Result<Json<GatewayList>, Problem> {
     let now = app.store.clock().now();
     let mut read = app.store.read().await?;
     let gateways = read.view().gateways().await?;

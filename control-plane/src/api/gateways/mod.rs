@@ -1,18 +1,65 @@
-//! `/v1/gateways`: create, list, get with workers, delete.
+//! `/v1/gateways`: create, list, get with workers, change, give another token, delete. For operators alone.
 
 pub mod create;
 pub mod delete;
 pub mod get;
 pub mod list;
+pub mod patch;
+pub mod reissue;
 
-use portcullis_core::id::GatewayId;
+use portcullis_core::id::{ApiId, GatewayId};
+use portcullis_core::key::PlainKey;
 use portcullis_core::wire::{Cursor, Epoch, Revision};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::refusals::OneError;
+use super::reveal;
+use crate::domain::actor::Actor;
+use crate::domain::fault::Faults;
 use crate::domain::fleet::Worker;
-use crate::domain::gateway::Gateway;
+use crate::domain::gateway::{Gateway, SERVED_APIS_MAX, Serves};
 use crate::domain::timestamp::Timestamp;
+use crate::storage::{StorageError, View};
+
+/// Why a gateway cannot be called so.
+const TAKEN: &str = "There is a gateway with this name already.";
+
+/// A gateway with its token: the only answer that ever holds one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IssuedGateway {
+    /// The token with which its workers ask the sync port. It is shown here and never again.
+    #[serde(serialize_with = "reveal")]
+    #[schema(value_type = String, example = "pc_gwt_Ab1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uVwxyz12")]
+    token: PlainKey,
+    #[serde(flatten)]
+    view: GatewayView,
+}
+
+/// The gateway with this id, if `actor` may know of it.
+async fn handled(view: &mut View<'_>, id: GatewayId, actor: Actor) -> Result<Gateway, OneError> {
+    let gateway = view.gateway(id).await?.ok_or(OneError::Unknown("gateway"))?;
+    actor.sees_gateways().map_err(|denied| OneError::Denied(denied, "gateway"))?;
+    Ok(gateway)
+}
+
+/// Which APIs `references`, ids or names, come to.
+async fn resolve(view: &mut View<'_>, references: &[String]) -> Result<Result<Serves, Faults>, StorageError> {
+    let mut faults = Faults::default();
+    if references.len() > SERVED_APIS_MAX {
+        return Ok(Err(Faults::one("/apis", format!("name at most {SERVED_APIS_MAX} APIs, or null for all"))));
+    }
+    let mut apis = Vec::with_capacity(references.len());
+    for (index, reference) in references.iter().enumerate() {
+        match view.api_named(reference).await? {
+            Some(api) => apis.push(api.id),
+            None => faults.add(format!("/apis/{index}"), "there is no API with this id or name"),
+        }
+    }
+    apis.sort_unstable();
+    apis.dedup();
+    Ok(faults.check().map(|()| Serves::Apis(apis)))
+}
 
 /// A gateway: a fleet of Envoys that share a token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +73,9 @@ pub struct GatewayView {
     masked: String,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// The ids of the APIs that it serves, and of whose keys it is told; null if it serves all.
+    #[schema(value_type = Option<Vec<String>>, required = true)]
+    apis: Option<Vec<ApiId>>,
     /// Its workers that have been in touch in the last ten minutes.
     workers: Vec<WorkerView>,
 }
@@ -62,6 +112,10 @@ impl GatewayView {
             name: gateway.name.to_string(),
             masked: gateway.masked,
             created_at: gateway.created_at,
+            apis: match gateway.serves {
+                Serves::Everything => None,
+                Serves::Apis(apis) => Some(apis),
+            },
             workers: workers.collect(),
         }
     }

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use portcullis_core::id::Key as KeyMark;
 
-use super::KeyView;
+use super::{KeyView, handled};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
 use crate::api::refusals::{Always, NotFound, OneError};
+use crate::domain::audit::Action;
 
 /// Deletes a key: its secret opens nothing any more. Deleting it again changes nothing.
 #[utoipa::path(
@@ -22,10 +23,10 @@ pub async fn delete(
     PathId(id): PathId<KeyMark>,
 ) -> Result<Json<KeyView>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
-    let mut key = write.view().key(id).await?.ok_or(OneError::Unknown("key"))?;
+    let mut key = handled(&mut write.view(), id, actor).await?;
     let now = write.now();
     if key.revoked_at.is_none() {
-        key = write.revoke_key(&key).await?;
+        key = write.revoke_key(&key, Action::KeyDelete).await?;
         write.commit().await?;
     }
     Ok(Json(KeyView::new(key, now)))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use portcullis_core::id::Key as KeyMark;
 
-use super::KeyView;
+use super::{KeyView, handled};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::PathId;
@@ -16,9 +16,12 @@ use crate::api::refusals::{Always, NotFound, OneError};
     params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, body = KeyView, description = "The key"), Always, NotFound)
 )]
-pub async fn get(State(app): State<App>, _: Caller, PathId(id): PathId<KeyMark>) -> Result<Json<KeyView>, OneError> {
-    let key = app.store.read().await?.view().key(id).await?;
-    let key = key.ok_or(OneError::Unknown("key"))?;
+pub async fn get(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    PathId(id): PathId<KeyMark>,
+) -> Result<Json<KeyView>, OneError> {
+    let key = handled(&mut app.store.read().await?.view(), id, actor).await?;
     Ok(Json(KeyView::new(key, app.store.clock().now())))
 }
 

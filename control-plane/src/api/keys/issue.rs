@@ -6,29 +6,24 @@
 //! there is one key and one live secret.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use portcullis_core::digest::Digest;
+use axum::response::Response;
+use portcullis_core::id::{Key as KeyMark, KeyId, OrganizationId};
 use portcullis_core::key::{ApiKind, Kind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{EXPIRY_PAST, KeyView, KindName, issued, parse_expiry, scopes};
+use super::{EXPIRY_PAST, KeyView, KindName, RATE_LIMIT_KIND, issued, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::JsonBody;
-use crate::api::refusals::{Always, BadBody, Conflict};
-use crate::domain::environment::EntropyError;
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::refusals::{Always, BadBody, Conflict, WriteError};
+use crate::domain::actor::Actor;
 use crate::domain::fault::Faults;
-use crate::domain::key::KeyStatus;
+use crate::domain::key::{Key, KeyStatus};
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
-use crate::problem::Problem;
-use crate::storage::{Earlier, NewKey, StorageError, Write};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+use crate::storage::{Handover, NewKey, View, Write};
 
 /// What to issue.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,7 +41,7 @@ pub struct IssueRequest {
     apis: Option<Vec<String>>,
     /// Whether the key is held to the rate limits of the APIs that it calls. Only for dedicated keys.
     rate_limit_enabled: Option<bool>,
-    /// Whose key it is, by id or name. It may be left out while there is only one organization.
+    /// Whose key it is, by id or name. Left out it is the caller's organization, or the only one there is.
     organization: Option<String>,
 }
 
@@ -61,58 +56,10 @@ struct Draft {
     organization: Option<String>,
 }
 
-/// Why no key is issued.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// The `Idempotency-Key` is no such key.
-    #[error("Idempotency-Key: expected 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters.")]
-    IdempotencyKey,
-    /// The `Idempotency-Key` stands for another request.
-    #[error("This Idempotency-Key was used with another body.")]
-    OtherRequest,
-    /// The key that this request issued before has been deleted since.
-    #[error("The key that this request issued has been deleted.")]
-    Deleted,
-    /// The key that this request issued before has expired since.
-    #[error("The key that this request issued has expired.")]
-    Expired,
-    /// No secret could be drawn.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<Faults> for IssueError {
-    fn from(faults: Faults) -> Self {
-        Self::Fields(faults)
-    }
-}
-
-impl IntoResponse for IssueError {
-    fn into_response(self) -> Response {
-        let problem = match self {
-            Self::Fields(faults) => faults.into(),
-            Self::IdempotencyKey => Problem::new(StatusCode::BAD_REQUEST, self),
-            Self::OtherRequest => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, self),
-            Self::Deleted | Self::Expired => Problem::new(StatusCode::CONFLICT, self),
-            Self::Entropy(error) => error.into(),
-            Self::Storage(error) => error.into(),
-        };
-        problem.into_response()
-    }
-}
-
 /// Issues a key. Its secret is in this answer and nowhere else.
 #[utoipa::path(
     post, path = "/v1/keys", tag = "keys", request_body = IssueRequest,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
-        description = "Makes a retry safe: within 24 hours, the same key with the same body never makes a \
-                       second API key, but gives the first one a new secret")),
+    params(IdempotencyHeader),
     responses(
         (status = 201, body = super::IssuedKey, description = "Issued, with its secret",
          headers(("Location" = String, description = "Where the key is found"),
@@ -123,64 +70,34 @@ impl IntoResponse for IssueError {
 pub async fn issue(
     State(app): State<App>,
     Caller(actor): Caller,
-    headers: HeaderMap,
+    idempotency: Idempotency,
     body: JsonBody<IssueRequest>,
-) -> Result<Response, IssueError> {
-    let idempotency_key = parse_idempotency_key(&headers)?;
+) -> Result<Response, WriteError> {
     let draft = parse(body.value)?;
     let secret = app.store.entropy().key(&app.brand, Kind::Api(draft.kind))?;
     let mut write = app.store.write(Some(actor)).await?;
     let now = write.now();
-    if let Some(idempotency_key) = &idempotency_key
-        && let Some(earlier) = write.earlier_request(actor, idempotency_key).await?
-    {
-        let before = replayable(&mut write, earlier, body.digest).await?;
-        let key = write.reissue_key(&before, before.expires_at, &secret).await?;
+    if let Some(earlier) = idempotency.earlier::<KeyMark>(&mut write, actor, body.digest).await? {
+        let before = replayable(&mut write, earlier).await?;
+        let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
         write.commit().await?;
-        let mut response = issued(secret, KeyView::new(key, now));
-        let replayed = HeaderValue::from_static("true");
-        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, replayed);
-        return Ok(response);
+        return Ok(replayed(issued(secret, KeyView::new(key, now))));
     }
-    let new = resolve(&mut write, draft).await?;
-    let key = write.issue_key(actor, new, &secret).await?;
-    if let Some(idempotency_key) = &idempotency_key {
-        let done = Earlier { request: body.digest, key: key.id };
-        write.remember_request(actor, idempotency_key, done).await?;
-    }
+    let new = resolve(&mut write, actor, draft).await?;
+    let key = write.issue_key(new, &secret).await?;
+    idempotency.remember(&mut write, actor, body.digest, key.id).await?;
     write.commit().await?;
     Ok(issued(secret, KeyView::new(key, now)))
 }
 
-/// The key that the earlier request issued, if this is a retry of it and the key can have a new secret.
-async fn replayable(
-    write: &mut Write,
-    earlier: Earlier,
-    request: Digest,
-) -> Result<crate::domain::key::Key, IssueError> {
-    if earlier.request != request {
-        return Err(IssueError::OtherRequest);
-    }
+/// The key that the earlier request issued, if it can have a new secret.
+async fn replayable(write: &mut Write, earlier: KeyId) -> Result<Key, WriteError> {
     let now = write.now();
-    let key = write.view().key(earlier.key).await?;
-    let key = key.ok_or(IssueError::Deleted)?;
+    let key = write.view().key(earlier).await?.ok_or(WriteError::Gone)?;
     match key.status(now) {
         KeyStatus::Active => Ok(key),
-        KeyStatus::Expired => Err(IssueError::Expired),
-        KeyStatus::Revoked => Err(IssueError::Deleted),
-    }
-}
-
-fn parse_idempotency_key(headers: &HeaderMap) -> Result<Option<String>, IssueError> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&value.len());
-    let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
-    match value.to_str() {
-        Ok(text) if fits && visible && values.next().is_none() => Ok(Some(text.to_owned())),
-        Ok(_) | Err(_) => Err(IssueError::IdempotencyKey),
+        KeyStatus::Expired => Err(WriteError::Conflict("The key that this request issued has expired.".to_owned())),
+        KeyStatus::Revoked => Err(WriteError::Gone),
     }
 }
 
@@ -195,7 +112,7 @@ fn parse(request: IssueRequest) -> Result<Draft, Faults> {
     }
     let rate_limit_enabled = request.rate_limit_enabled.unwrap_or(false);
     if rate_limit_enabled && kind == ApiKind::Serverless {
-        faults.add("/rate_limit_enabled", super::patch::RATE_LIMIT_KIND);
+        faults.add("/rate_limit_enabled", RATE_LIMIT_KIND);
     }
     faults.check()?;
     Ok(Draft {
@@ -208,30 +125,47 @@ fn parse(request: IssueRequest) -> Result<Draft, Faults> {
     })
 }
 
-/// Looks up what the draft names.
-async fn resolve(write: &mut Write, draft: Draft) -> Result<NewKey, IssueError> {
+/// Looks up what the draft names, as far as `actor` sees it.
+async fn resolve(write: &mut Write, actor: Actor, draft: Draft) -> Result<NewKey, WriteError> {
     let now = write.now();
     if draft.expires_at.is_some_and(|end| end <= now) {
         return Err(Faults::one("/expires_at", EXPIRY_PAST).into());
     }
     let mut view = write.view();
-    let (organization, missing) = match &draft.organization {
-        Some(reference) => (view.organization_named(reference).await?, "there is no organization with this id or name"),
-        None => (view.only_organization().await?, "say whose key it is: there is not exactly one organization"),
-    };
-    let organization = organization.ok_or_else(|| Faults::one("/organization", missing))?;
+    let organization = owner(&mut view, actor, draft.organization.as_deref()).await?;
     let apis = match &draft.apis {
-        Some(references) => Some(scopes::resolve(&mut view, references, draft.kind, organization.id).await??),
+        Some(references) => Some(scopes::resolve(&mut view, references, draft.kind, organization).await??),
         None => None,
     };
     Ok(NewKey {
         kind: draft.kind,
-        organization: organization.id,
+        organization,
+        created_by: actor.user,
         name: draft.name,
         expires_at: draft.expires_at,
         apis,
         rate_limit_enabled: draft.rate_limit_enabled,
     })
+}
+
+/// Whose key it will be: what the request says, the caller's own organization, or the only one.
+async fn owner(
+    view: &mut View<'_>,
+    actor: Actor,
+    reference: Option<&str>,
+) -> Result<OrganizationId, WriteError> {
+    let (found, missing) = match (reference, actor.role.organization()) {
+        (Some(reference), _) => {
+            (view.organization_named(reference).await?, "there is no organization with this id or name")
+        }
+        (None, Some(own)) => (view.organization(own).await?, "your organization has been deleted"),
+        (None, None) => {
+            (view.only_organization().await?, "say whose key it is: there is not exactly one organization")
+        }
+    };
+    // One that the caller may not see looks like one that is not there.
+    let seen = found.filter(|organization| actor.sees_organization(organization.id).is_ok());
+    seen.map(|organization| organization.id).ok_or_else(|| Faults::one("/organization", missing).into())
 }
 
 #[cfg(test)]

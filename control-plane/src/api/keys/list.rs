@@ -1,4 +1,4 @@
-//! `GET /v1/keys`: keys, newest first, filtered and in pages.
+//! `GET /v1/keys`: keys, filtered, sorted and in pages.
 //!
 //! A page's cursor is the place of its last key, so that pages neither repeat nor skip anything while keys come
 //! and go between them.
@@ -9,26 +9,66 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use portcullis_core::id::{Id, Named};
+use portcullis_core::id::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{KeyView, KindName, StatusName};
+use super::{KeyView, KindName, StatusName, cursor};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::QueryOf;
 use crate::api::refusals::{Always, BadQuery};
+use crate::domain::actor::Actor;
 use crate::domain::name::NAME_CHARACTERS_MAX;
 use crate::problem::Problem;
-use crate::storage::{KeyFilter, StorageError};
+use crate::storage::{KeyFilter, KeyOrder, KeySort, StorageError};
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 200;
 
-/// Marks the places between two pages.
-enum Place {}
-impl Named for Place {
-    const PREFIX: &'static str = "cur";
+/// What a list of keys is sorted by; `-` in front turns it round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub enum SortName {
+    /// Oldest first.
+    #[serde(rename = "issued_at")]
+    Issued,
+    /// Newest first.
+    #[default]
+    #[serde(rename = "-issued_at")]
+    IssuedDown,
+    /// By name, in any case.
+    #[serde(rename = "name")]
+    Name,
+    /// By name, backwards.
+    #[serde(rename = "-name")]
+    NameDown,
+    /// Those that end first come first; those that never do come last.
+    #[serde(rename = "expires_at")]
+    Expiry,
+    /// Those that never end come first.
+    #[serde(rename = "-expires_at")]
+    ExpiryDown,
+    /// Those that were never used come first, then those that were not used for longest.
+    #[serde(rename = "last_used_at")]
+    LastUse,
+    /// Those that were used last come first.
+    #[serde(rename = "-last_used_at")]
+    LastUseDown,
+}
+
+impl SortName {
+    const fn read(self) -> (KeySort, bool) {
+        match self {
+            Self::Issued => (KeySort::Issued, false),
+            Self::IssuedDown => (KeySort::Issued, true),
+            Self::Name => (KeySort::Name, false),
+            Self::NameDown => (KeySort::Name, true),
+            Self::Expiry => (KeySort::Expiry, false),
+            Self::ExpiryDown => (KeySort::Expiry, true),
+            Self::LastUse => (KeySort::LastUse, false),
+            Self::LastUseDown => (KeySort::LastUse, true),
+        }
+    }
 }
 
 /// Which keys to list.
@@ -43,20 +83,25 @@ pub struct ListQuery {
     /// Only keys whose name or masked value contains this text, in any case.
     #[param(max_length = 100)]
     q: Option<String>,
+    /// The order of the list; `-issued_at`, newest first, if it is left out.
+    sort: Option<SortName>,
     /// How many keys a page holds.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the page before, which must have had the same order.
     cursor: Option<String>,
     /// Only keys of this organization, by id or name.
     organization: Option<String>,
+    /// Only keys that this user issued, by id.
+    created_by: Option<String>,
 }
 
 /// A page of keys.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyList {
     items: Vec<KeyView>,
-    /// The cursor of the next page; null if this is the last one.
+    /// The cursor of the next page; null if this is the last one. A search for one or two characters may find
+    /// less than a page holds, and still have a next one.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -67,8 +112,8 @@ pub enum ListError {
     /// Not a page size.
     #[error("limit: expected 1 to {LIMIT_MAX}.")]
     Limit,
-    /// Not a cursor that a page has shown.
-    #[error("cursor: expected the next_cursor of a page.")]
+    /// Not a cursor that a page in this order has shown.
+    #[error("cursor: expected the next_cursor of a page in the same order.")]
     Cursor,
     /// Longer than anything that it could be found in, or with control characters.
     #[error("q: expected at most {NAME_CHARACTERS_MAX} characters, and no control characters.")]
@@ -88,43 +133,49 @@ impl IntoResponse for ListError {
     }
 }
 
-/// Keys, newest first. Never a secret.
+/// Keys: all of them for an operator, the organization's for an admin, their own for a member. Never a secret.
 #[utoipa::path(
     get, path = "/v1/keys", tag = "keys", params(ListQuery),
     responses((status = 200, body = KeyList, description = "A page of keys"), Always, BadQuery)
 )]
 pub async fn list(
     State(app): State<App>,
-    _: Caller,
+    Caller(actor): Caller,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<KeyList>, ListError> {
-    let organization = query.organization.clone();
-    let (mut filter, limit) = parse(query)?;
+    let (organization, creator) = (query.organization.clone(), query.created_by.clone());
+    let (mut filter, order) = parse(query, actor)?;
     let now = app.store.clock().now();
     let mut read = app.store.read().await?;
     let mut view = read.view();
+    // An organization or a user that is not there has no keys.
+    let nothing = || Ok(Json(KeyList { items: Vec::new(), next_cursor: None }));
     if let Some(reference) = organization {
         let Some(found) = view.organization_named(&reference).await? else {
-            // An organization that is not there has no keys.
-            return Ok(Json(KeyList { items: Vec::new(), next_cursor: None }));
+            return nothing();
         };
         filter.organization = Some(found.id);
     }
-    let page = view.keys(&filter, limit, now).await?;
-    let next = page.next.map(|id| Id::<Place>::from_number(id.number()));
+    if let Some(creator) = creator {
+        let Ok(creator) = creator.parse::<UserId>() else {
+            return nothing();
+        };
+        filter.created_by = Some(creator);
+    }
+    let page = view.keys(&filter, &order, now).await?;
     Ok(Json(KeyList {
         items: page.keys.into_iter().map(|key| KeyView::new(key, now)).collect(),
-        next_cursor: next.map(|place| place.to_string()),
+        next_cursor: page.next.map(|place| cursor::write(order.sort, &place)),
     }))
 }
 
-fn parse(query: ListQuery) -> Result<(KeyFilter, u32), ListError> {
+fn parse(query: ListQuery, actor: Actor) -> Result<(KeyFilter, KeyOrder), ListError> {
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(ListError::Limit);
     }
-    let after = query.cursor.as_deref().map(str::parse::<Id<Place>>).transpose();
-    let after = after.map_err(|_| ListError::Cursor)?;
+    let (sort, descending) = query.sort.unwrap_or_default().read();
+    let after = query.cursor.as_deref().map(|text| cursor::read(sort, text).ok_or(ListError::Cursor)).transpose()?;
     let search = query.q.filter(|text| !text.is_empty());
     if let Some(text) = &search {
         let too_long = text.chars().count() > NAME_CHARACTERS_MAX;
@@ -133,13 +184,14 @@ fn parse(query: ListQuery) -> Result<(KeyFilter, u32), ListError> {
         }
     }
     let filter = KeyFilter {
+        sight: actor.sight(),
         kind: query.kind.map(Into::into),
         status: query.status.map(Into::into),
         organization: None,
+        created_by: None,
         search,
-        after: after.map(|place| Id::from_number(place.number())),
     };
-    Ok((filter, limit))
+    Ok((filter, KeyOrder { sort, descending, after, limit }))
 }
 
 #[cfg(test)]

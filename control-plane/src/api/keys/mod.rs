@@ -1,5 +1,6 @@
 //! `/v1/keys`: issue, list, get, change, delete, reissue.
 
+mod cursor;
 pub mod delete;
 pub mod get;
 pub mod issue;
@@ -8,19 +9,19 @@ pub mod patch;
 pub mod reissue;
 mod scopes;
 
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse, Response};
-use axum::{Json, http};
+use axum::response::Response;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::{ApiKind, PlainKey};
 use portcullis_core::table::EXPIRY_SECONDS_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::reveal;
+use crate::api::refusals::OneError;
+use crate::api::{created, reveal};
+use crate::domain::actor::Actor;
 use crate::domain::key::{Key, KeyStatus};
 use crate::domain::timestamp::{Timestamp, TimestampError};
+use crate::storage::View;
 
 /// The two kinds of API, and of the keys that open them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -101,6 +102,9 @@ pub struct KeyView {
     /// The user who issued it.
     #[schema(value_type = String, example = "usr_0fq3s7m2k9x4b")]
     created_by: UserId,
+    /// What they are called.
+    #[schema(example = "ada")]
+    created_by_name: String,
     #[schema(value_type = String, format = DateTime)]
     issued_at: Timestamp,
     /// From this instant on it opens nothing; null if it never ends.
@@ -114,6 +118,9 @@ pub struct KeyView {
     status: StatusName,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     last_used_at: Option<Timestamp>,
+    /// Until then the secret that it had before its last reissue works as well; null if only one works.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    overlap_ends_at: Option<Timestamp>,
 }
 
 impl KeyView {
@@ -122,11 +129,13 @@ impl KeyView {
         Self {
             id: key.id,
             status: key.status(now).into(),
+            overlap_ends_at: key.former.as_ref().map(|former| former.ends_at).filter(|end| *end > now),
             masked: key.masked,
             kind: key.kind.into(),
             name: key.name.to_string(),
             organization: key.organization,
             created_by: key.created_by,
+            created_by_name: key.creator.to_string(),
             issued_at: key.issued_at,
             expires_at: key.expires_at,
             apis: key.apis,
@@ -149,9 +158,7 @@ pub struct IssuedKey {
 
 /// 201, with the secret, and with the place where the key is found from now on.
 fn issued(key: PlainKey, view: KeyView) -> Response {
-    let location = format!("/v1/keys/{}", view.id);
-    let headers: [(http::HeaderName, String); 1] = [(LOCATION, location)];
-    (StatusCode::CREATED, headers, Json(IssuedKey { key, view })).into_response()
+    created(format!("/v1/keys/{}", view.id), IssuedKey { key, view })
 }
 
 /// Why a text is no expiry.
@@ -176,6 +183,18 @@ fn parse_expiry(text: &str) -> Result<Timestamp, ExpiryError> {
 
 /// What is wrong with an expiry that has come already.
 const EXPIRY_PAST: &str = "the expiry must lie in the future";
+/// What is wrong with rate limiting on a serverless key.
+const RATE_LIMIT_KIND: &str =
+    "only a dedicated key has this option: the limit of a serverless API holds for every key";
+/// Why nothing can be done with a revoked key.
+const REVOKED: &str = "This key is revoked, for good. Issue a new one.";
+
+/// The key with this id, if `actor` may see and change it.
+async fn handled(view: &mut View<'_>, id: KeyId, actor: Actor) -> Result<Key, OneError> {
+    let key = view.key(id).await?.ok_or(OneError::Unknown("key"))?;
+    actor.handles_key(&key).map_err(|denied| OneError::Denied(denied, "key"))?;
+    Ok(key)
+}
 
 #[cfg(test)]
 mod tests {

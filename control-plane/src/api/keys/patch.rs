@@ -2,28 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use portcullis_core::id::Key as KeyMark;
 use portcullis_core::key::ApiKind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{EXPIRY_PAST, KeyView, parse_expiry, scopes};
+use super::{EXPIRY_PAST, KeyView, RATE_LIMIT_KIND, REVOKED, handled, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::{Field, JsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
 use crate::domain::fault::Faults;
 use crate::domain::key::Key;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
-use crate::problem::Problem;
-use crate::storage::{StorageError, Write};
-
-/// What is wrong with rate limiting on a serverless key.
-pub const RATE_LIMIT_KIND: &str =
-    "only a dedicated key has this option: the limit of a serverless API holds for every key";
+use crate::storage::Write;
 
 /// What to change. What is left out stays as it is.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -52,41 +45,6 @@ struct Change {
     rate_limit_enabled: Option<bool>,
 }
 
-/// Why a key is not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PatchError {
-    /// There is none with this id.
-    #[error("there is no such key")]
-    Unknown,
-    /// It is revoked, for good.
-    #[error("This key is revoked and cannot be changed.")]
-    Revoked,
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<Faults> for PatchError {
-    fn from(faults: Faults) -> Self {
-        Self::Fields(faults)
-    }
-}
-
-impl IntoResponse for PatchError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("key"),
-            Self::Revoked => Problem::new(StatusCode::CONFLICT, self),
-            Self::Fields(faults) => faults.into(),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
 /// Changes a key. Its secret stays.
 #[utoipa::path(
     patch, path = "/v1/keys/{id}", tag = "keys", request_body = PatchRequest,
@@ -101,12 +59,12 @@ pub async fn patch(
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
     body: JsonBody<PatchRequest>,
-) -> Result<Json<KeyView>, PatchError> {
+) -> Result<Json<KeyView>, WriteError> {
     let change = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
-    let before = write.view().key(id).await?.ok_or(PatchError::Unknown)?;
+    let before = handled(&mut write.view(), id, actor).await?;
     if before.revoked_at.is_some() {
-        return Err(PatchError::Revoked);
+        return Err(WriteError::Conflict(REVOKED.to_owned()));
     }
     let after = apply(&mut write, &before, change).await?;
     write.change_key(&before, &after).await?;
@@ -134,7 +92,7 @@ fn parse(request: PatchRequest) -> Result<Change, Faults> {
 }
 
 /// The key with the change made, checked against what the key is.
-async fn apply(write: &mut Write, before: &Key, change: Change) -> Result<Key, PatchError> {
+async fn apply(write: &mut Write, before: &Key, change: Change) -> Result<Key, WriteError> {
     let mut faults = Faults::default();
     if let Field::Value(end) = &change.expires_at
         && *end <= write.now()

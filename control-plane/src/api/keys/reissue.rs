@@ -1,25 +1,31 @@
 //! `POST /v1/keys/{id}/reissue`: a new secret for a key.
 //!
 //! The key keeps its id, name, scopes and expiry; the old secret is dead in the same revision in which the new
-//! one comes to life. A key that has expired needs a new expiry with it.
+//! one comes to life. For a planned rotation `overlap_seconds` lets the old one work on for a while; of two reissues
+//! in that time only the last one's overlap counts. A key that has expired needs a new expiry with it.
+//!
+//! A retry with the same `Idempotency-Key` gives the key another secret in place of the one that got lost on its
+//! way, and leaves an overlap as the first attempt began it.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use portcullis_core::id::Key as KeyMark;
 use portcullis_core::key::Kind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{EXPIRY_PAST, KeyView, issued, parse_expiry};
+use super::{EXPIRY_PAST, KeyView, REVOKED, handled, issued, parse_expiry};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::{Field, MaybeJsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound};
-use crate::domain::environment::EntropyError;
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
 use crate::domain::fault::Faults;
-use crate::problem::Problem;
-use crate::storage::StorageError;
+use crate::domain::timestamp::Timestamp;
+use crate::storage::Handover;
+
+/// The longest overlap: seven days.
+const OVERLAP_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
 
 /// What to change with the secret. It may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -29,54 +35,20 @@ pub struct ReissueRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Field<String>,
+    /// For how long the old secret works on beside the new one. 0, which ends it at once, if this is left out.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 604_800, example = 3_600)]
+    overlap_seconds: u32,
 }
 
-/// Why a key gets no new secret.
-#[derive(Debug, thiserror::Error)]
-pub enum ReissueError {
-    /// There is none with this id.
-    #[error("there is no such key")]
-    Unknown,
-    /// It is revoked, for good.
-    #[error("This key is revoked. Issue a new one.")]
-    Revoked,
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// No secret could be drawn.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<Faults> for ReissueError {
-    fn from(faults: Faults) -> Self {
-        Self::Fields(faults)
-    }
-}
-
-impl IntoResponse for ReissueError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unknown => Problem::not_found("key"),
-            Self::Revoked => Problem::new(StatusCode::CONFLICT, self),
-            Self::Fields(faults) => faults.into(),
-            Self::Entropy(error) => error.into(),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
-/// Gives a key a new secret. The old one is dead at once.
+/// Gives a key a new secret. The old one is dead at once, unless an overlap is asked for.
 #[utoipa::path(
     post, path = "/v1/keys/{id}/reissue", tag = "keys", request_body = Option<ReissueRequest>,
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = String, Path, description = "The key's id"), IdempotencyHeader),
     responses(
         (status = 201, body = super::IssuedKey, description = "The key with its new secret",
-         headers(("Location" = String, description = "Where the key is found"))),
+         headers(("Location" = String, description = "Where the key is found"),
+                 ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
         Always, NotFound, BadBody, Conflict,
     )
 )]
@@ -84,15 +56,21 @@ pub async fn reissue(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
-    MaybeJsonBody(request): MaybeJsonBody<ReissueRequest>,
-) -> Result<Response, ReissueError> {
-    let expires_at =
-        request.expires_at.try_map(|text| parse_expiry(&text)).map_err(|error| Faults::one("/expires_at", error))?;
+    idempotency: Idempotency,
+    body: MaybeJsonBody<ReissueRequest>,
+) -> Result<Response, WriteError> {
+    let (expires_at, overlap_seconds) = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     let now = write.now();
-    let before = write.view().key(id).await?.ok_or(ReissueError::Unknown)?;
+    let before = handled(&mut write.view(), id, actor).await?;
     if before.revoked_at.is_some() {
-        return Err(ReissueError::Revoked);
+        return Err(WriteError::Conflict(REVOKED.to_owned()));
+    }
+    let secret = app.store.entropy().key(&app.brand, Kind::Api(before.kind))?;
+    if idempotency.earlier::<KeyMark>(&mut write, actor, body.digest).await?.is_some() {
+        let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
+        write.commit().await?;
+        return Ok(replayed(issued(secret, KeyView::new(key, now))));
     }
     let given = expires_at != Field::Absent;
     let expires_at = expires_at.or_keep(before.expires_at);
@@ -100,10 +78,29 @@ pub async fn reissue(
         let detail = if given { EXPIRY_PAST } else { "this key has expired: give it a new expiry" };
         return Err(Faults::one("/expires_at", detail).into());
     }
-    let secret = app.store.entropy().key(&app.brand, Kind::Api(before.kind))?;
-    let key = write.reissue_key(&before, expires_at, &secret).await?;
+    let key = write.reissue_key(&before, expires_at, handover(overlap_seconds, now), &secret).await?;
+    idempotency.remember(&mut write, actor, body.digest, key.id).await?;
     write.commit().await?;
     Ok(issued(secret, KeyView::new(key, now)))
+}
+
+fn parse(request: ReissueRequest) -> Result<(Field<Timestamp>, u32), Faults> {
+    let mut faults = Faults::default();
+    let expires_at = faults.take("/expires_at", request.expires_at.try_map(|text| parse_expiry(&text)));
+    if request.overlap_seconds > OVERLAP_SECONDS_MAX {
+        faults.add("/overlap_seconds", format!("at most {OVERLAP_SECONDS_MAX}, which is seven days"));
+    }
+    faults.check()?;
+    Ok((expires_at.unwrap_or_default(), request.overlap_seconds))
+}
+
+/// What becomes of the old secret. An overlap ends at a whole second, as keys do.
+fn handover(overlap_seconds: u32, now: Timestamp) -> Handover {
+    if overlap_seconds == 0 {
+        return Handover::AtOnce;
+    }
+    let end_seconds = now.unix_ms().div_ceil(1_000) + u64::from(overlap_seconds);
+    Handover::Overlap(Timestamp::from_unix_ms(end_seconds * 1_000))
 }
 
 #[cfg(test)]

@@ -1,22 +1,20 @@
 //! `POST /v1/organizations`: create an organization.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use portcullis_core::id::Organization as OrganizationMark;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::OrganizationView;
-use crate::api::App;
-use crate::api::caller::Caller;
+use super::{OrganizationView, TAKEN};
+use crate::api::caller::Operator;
 use crate::api::extract::JsonBody;
-use crate::api::refusals::{Always, BadBody, Conflict};
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
+use crate::api::{App, created};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
-use crate::problem::Problem;
-use crate::storage::StorageError;
+use crate::domain::organization::Organization;
 
 /// What to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,53 +25,38 @@ pub struct CreateOrganization {
     name: String,
 }
 
-/// Why no organization is created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// Fields are wrong.
-    #[error("fields are wrong")]
-    Fields(Faults),
-    /// The name is taken.
-    #[error("There is an organization with this name already.")]
-    Taken,
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl IntoResponse for CreateError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Fields(faults) => faults.into(),
-            Self::Taken => Problem::new(StatusCode::CONFLICT, self),
-            Self::Storage(error) => error.into(),
-        }
-        .into_response()
-    }
-}
-
-/// Creates an organization.
+/// Creates an organization. Only operators do.
 #[utoipa::path(
     post, path = "/v1/organizations", tag = "organizations", request_body = CreateOrganization,
+    params(IdempotencyHeader),
     responses(
         (status = 201, body = OrganizationView, description = "Created",
-         headers(("Location" = String, description = "Where it is found"))),
-        Always, BadBody, Conflict,
+         headers(("Location" = String, description = "Where it is found"),
+                 ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
+        Always, Forbidden, BadBody, Conflict,
     )
 )]
 pub async fn create(
     State(app): State<App>,
-    Caller(actor): Caller,
+    Operator(actor): Operator,
+    idempotency: Idempotency,
     body: JsonBody<CreateOrganization>,
-) -> Result<Response, CreateError> {
-    let name = Name::parse(&body.value.name).map_err(|error| CreateError::Fields(Faults::one("/name", error)))?;
+) -> Result<Response, WriteError> {
+    let name = Name::parse(&body.value.name).map_err(|error| Faults::one("/name", error))?;
     let mut write = app.store.write(Some(actor)).await?;
-    let created = write.create_organization(&name).await?;
-    let created = created.ok_or(CreateError::Taken)?;
+    if let Some(earlier) = idempotency.earlier::<OrganizationMark>(&mut write, actor, body.digest).await? {
+        let organization = write.view().organization(earlier).await?.ok_or(WriteError::Gone)?;
+        return Ok(replayed(answer(organization)));
+    }
+    let organization = write.create_organization(&name).await?;
+    let organization = organization.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
+    idempotency.remember(&mut write, actor, body.digest, organization.id).await?;
     write.commit().await?;
-    let location = format!("/v1/organizations/{}", created.id);
-    let view = OrganizationView::from(created);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
+    Ok(answer(organization))
+}
+
+fn answer(organization: Organization) -> Response {
+    created(format!("/v1/organizations/{}", organization.id), OrganizationView::from(organization))
 }
 
 #[cfg(test)]

@@ -18,11 +18,13 @@ use crate::api::refusals::{Always, NotFound, OneError};
 )]
 pub async fn get(
     State(app): State<App>,
-    _: Caller,
+    Caller(actor): Caller,
     PathId(id): PathId<OrganizationMark>,
 ) -> Result<Json<OrganizationView>, OneError> {
     let organization = app.store.read().await?.view().organization(id).await?;
-    Ok(Json(organization.ok_or(OneError::Unknown("organization"))?.into()))
+    let organization = organization.ok_or(OneError::Unknown("organization"))?;
+    actor.sees_organization(id).map_err(|denied| OneError::Denied(denied, "organization"))?;
+    Ok(Json(organization.into()))
 }
 
 #[cfg(test)]

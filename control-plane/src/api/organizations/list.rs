@@ -17,14 +17,15 @@ pub struct OrganizationList {
     items: Vec<OrganizationView>,
 }
 
-/// Every organization, oldest first.
+/// Every organization for an operator, their own for everyone else; oldest first.
 #[utoipa::path(
     get, path = "/v1/organizations", tag = "organizations",
     responses((status = 200, body = OrganizationList, description = "All of them"), Always)
 )]
-pub async fn list(State(app): State<App>, _: Caller) -> Result<Json<OrganizationList>, Problem> {
+pub async fn list(State(app): State<App>, Caller(actor): Caller) -> Result<Json<OrganizationList>, Problem> {
     let organizations = app.store.read().await?.view().organizations().await?;
-    let items = organizations.into_iter().map(OrganizationView::from).collect();
+    let seen = organizations.into_iter().filter(|organization| actor.sees_organization(organization.id).is_ok());
+    let items = seen.map(OrganizationView::from).collect();
     Ok(Json(OrganizationList { items }))
 }
 

@@ -1,8 +1,10 @@
-//! `/v1/organizations`: create, list, get.
+//! `/v1/organizations`: create, list, get, rename, delete.
 
 pub mod create;
+pub mod delete;
 pub mod get;
 pub mod list;
+pub mod patch;
 
 use portcullis_core::id::OrganizationId;
 use serde::Serialize;
@@ -10,6 +12,9 @@ use utoipa::ToSchema;
 
 use crate::domain::organization::Organization;
 use crate::domain::timestamp::Timestamp;
+
+/// Why an organization cannot be called so.
+const TAKEN: &str = "There is an organization with this name already.";
 
 /// An organization.
 #[derive(Debug, Serialize, ToSchema)]

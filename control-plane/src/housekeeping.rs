@@ -1,0 +1,44 @@
+//! What the control plane does by itself: it listens for what other processes commit, and ends overlaps whose time is
+//! over. It fails at nothing: what the database cannot do now is tried again.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::storage::{StorageError, Store};
+
+/// How often overlaps are looked at. Filters refuse a secret at its second by themselves.
+const OVERLAP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Keeps house until `stopping` turns true.
+pub async fn keep(store: &Store, mut stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        () = store.keep_current() => {}
+        () = end_overlaps(store) => {}
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+    }
+}
+
+async fn end_overlaps(store: &Store) {
+    let mut interval = tokio::time::interval(OVERLAP_INTERVAL);
+    loop {
+        interval.tick().await;
+        match end_due_overlaps(store).await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(ended, "overlaps of reissued keys are over"),
+            Err(error) => tracing::warn!(%error, "overlaps cannot be ended now"),
+        }
+    }
+}
+
+async fn end_due_overlaps(store: &Store) -> Result<usize, StorageError> {
+    let now = store.clock().now();
+    // Most of the time there is nothing to do, and a question locks nobody out.
+    if !store.read().await?.view().has_due_overlap(now).await? {
+        return Ok(0);
+    }
+    let mut write = store.write(None).await?;
+    let ended = write.end_overlaps().await?;
+    write.commit().await?;
+    Ok(ended)
+}
