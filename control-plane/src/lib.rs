@@ -10,6 +10,7 @@
 //! | [`sync`] | the sync port, where filter workers poll for changes |
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
+//! | [`hasher`] | password hashing off the async threads, a few at a time |
 //! | [`cli`] | the program's subcommands: their arguments and exit codes |
 //! | [`logging`], [`serve`] | log lines; `portcullis serve` from start to stop |
 //! | [`scan`] | `portcullis scan`: finds keys in files |
@@ -27,6 +28,7 @@ pub mod api;
 pub mod bearer;
 pub mod cli;
 pub mod domain;
+pub mod hasher;
 pub mod logging;
 pub mod problem;
 pub mod scan;

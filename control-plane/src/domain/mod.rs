@@ -13,4 +13,5 @@ pub mod gateway;
 pub mod key;
 pub mod name;
 pub mod organization;
+pub mod password;
 pub mod timestamp;
