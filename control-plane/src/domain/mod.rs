@@ -14,4 +14,5 @@ pub mod key;
 pub mod name;
 pub mod organization;
 pub mod password;
+pub mod throttle;
 pub mod timestamp;
