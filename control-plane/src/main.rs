@@ -1,10 +1,11 @@
-//! The program. It reads the settings, starts the log and serves; all else is in the library.
+//! The program. It reads the command line and does what that says; all else is in the library.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
-use portcullis::config::{BOOTSTRAP_TOKEN, Cli, Settings};
+use clap::Parser as _;
+use portcullis::cli::serve::{BOOTSTRAP_TOKEN, Serve, Settings};
+use portcullis::cli::{Cli, Command};
 use portcullis::{logging, serve};
 
 /// The exit code for settings that are no good, as clap uses it for arguments.
@@ -12,8 +13,15 @@ const EXIT_SETTINGS: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let settings = match Settings::read(cli, std::env::var_os(BOOTSTRAP_TOKEN)) {
+    match Cli::parse().command {
+        Command::Serve(arguments) => run_server(arguments).await,
+        Command::Scan(arguments) => ExitCode::from(arguments.run()),
+    }
+}
+
+/// Reads the settings, starts the log and serves.
+async fn run_server(arguments: Serve) -> ExitCode {
+    let settings = match Settings::read(arguments, std::env::var_os(BOOTSTRAP_TOKEN)) {
         Ok(settings) => settings,
         Err(error) => return end(&error, EXIT_SETTINGS),
     };

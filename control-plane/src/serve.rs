@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::{self, App};
-use crate::config::Settings;
+use crate::cli::serve::Settings;
 use crate::domain::environment::{Clock, Entropy, EntropyError};
 use crate::domain::fleet::Fleet;
 use crate::housekeeping;

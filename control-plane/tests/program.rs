@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use portcullis_core::key::{ApiKind, Brand, Kind, PlainKey};
+
 const TOKEN: &str = "a-bootstrap-token-of-the-environment";
 
 fn command(data: &Path) -> Command {
@@ -150,4 +152,32 @@ fn a_port_that_is_taken_is_said_so() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
     assert!(!data.path().join("portcullis.db").exists(), "nothing was touched");
+}
+
+#[test]
+fn a_scan_before_a_commit_passes_clean_files_and_stops_a_key_without_showing_it() {
+    let key = PlainKey::generate(&Brand::default(), Kind::Api(ApiKind::Dedicated), |random| {
+        random.fill(7);
+        Ok::<_, std::convert::Infallible>(())
+    });
+    let key = key.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("clean.rs"), "fn main() {}\n").unwrap();
+    std::fs::write(folder.path().join("leak.env"), format!("# local\nAPI_KEY={}\n", key.reveal())).unwrap();
+    let scan = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let output = command.arg("scan").args(arguments).current_dir(folder.path()).env_clear().output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(scan(&["clean.rs"]), (0, String::new(), String::new()));
+    let (code, out, log) = scan(&["clean.rs", "leak.env", "missing"]);
+    assert_eq!((code, out), (1, format!("leak.env:2:9: {} (dedicated key)\n", key.masked())));
+    assert!(log.contains("portcullis: missing: ") && log.contains("/v1/leaks"), "{log}");
+    assert!(!log.contains(key.reveal()));
+    assert_eq!(scan(&["--brand", "acme", "."]).0, 0, "another deployment's keys are not ours");
+    for wrong in [["missing", "clean.rs"], ["--brand", "NO"], ["--format=xml", "clean.rs"]] {
+        assert_eq!(scan(&wrong).0, 2, "{wrong:?}");
+    }
+    assert_eq!(scan(&[]).0, 2, "nothing to scan is a mistake");
 }

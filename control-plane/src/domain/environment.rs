@@ -69,9 +69,14 @@ impl Entropy {
     /// A new id of the millisecond `now`. Two of one millisecond can collide, see [`portcullis_core::id`]:
     /// whoever stores it draws again.
     pub fn id<K>(&self, now: Timestamp) -> Result<Id<K>, EntropyError> {
-        let mut random = [0; 4];
+        Ok(Id::new(now.unix_ms(), u32::from_ne_bytes(self.bytes()?)))
+    }
+
+    /// `N` bytes that nobody can predict.
+    pub fn bytes<const N: usize>(&self) -> Result<[u8; N], EntropyError> {
+        let mut random = [0; N];
         (self.0)(&mut random)?;
-        Ok(Id::new(now.unix_ms(), u32::from_ne_bytes(random)))
+        Ok(random)
     }
 
     /// A new secret.

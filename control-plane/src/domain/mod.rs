@@ -15,5 +15,7 @@ pub mod gateway;
 pub mod key;
 pub mod name;
 pub mod organization;
+pub mod password;
+pub mod throttle;
 pub mod timestamp;
 pub mod user;

@@ -173,6 +173,13 @@ impl PlainKey {
         Ok(Self(text))
     }
 
+    /// Takes over a key that was found somewhere, and says its kind. Anything else is refused as by [`parse`].
+    pub fn read(brand: &Brand, text: &[u8]) -> Result<(Kind, Self), KeyError> {
+        let kind = parse(brand, text)?;
+        let text = str::from_utf8(text).map_err(|_| KeyError::Alphabet)?;
+        Ok((kind, Self(text.to_owned())))
+    }
+
     /// The digest under which the key is stored.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0.as_bytes())
@@ -266,6 +273,8 @@ mod tests {
         fn every_generated_key_parses((brand, kind, key) in arbitrary_key()) {
             prop_assert_eq!(parse(&brand, key.reveal().as_bytes()), Ok(kind));
             prop_assert!(key.reveal().len() <= KEY_BYTES_MAX);
+            let (read_kind, read) = PlainKey::read(&brand, key.reveal().as_bytes()).unwrap();
+            prop_assert_eq!((read_kind, read.reveal()), (kind, key.reveal()));
         }
 
         #[test]

@@ -7,11 +7,12 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::Args;
 use portcullis_core::digest::Digest;
 use portcullis_core::key::Brand;
 
 use crate::bearer::TOKEN_BYTES_MAX;
+use crate::logging::LogFormat;
 use crate::storage::Location;
 
 /// The shortest bootstrap token.
@@ -19,25 +20,9 @@ const TOKEN_BYTES_MIN: usize = 32;
 /// The variable with the bootstrap token. There is no such flag: every user of a machine can read a command line.
 pub const BOOTSTRAP_TOKEN: &str = "PORTCULLIS_BOOTSTRAP_TOKEN";
 
-/// The Portcullis control plane.
-#[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about)]
-pub struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serve the admin API and the sync port.
-    ///
-    /// The first operator token is PORTCULLIS_BOOTSTRAP_TOKEN (32 to 512 visible ASCII characters). Without it
-    /// the first start generates one and prints it once.
-    Serve(Serve),
-}
-
+/// What the command line and the environment say, unchecked.
 #[derive(Debug, Args)]
-struct Serve {
+pub struct Serve {
     /// Address of the admin API.
     #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -60,15 +45,6 @@ struct Serve {
     /// Which log lines to write, as in RUST_LOG.
     #[arg(long, env = "PORTCULLIS_LOG", default_value = "info")]
     log: String,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Settings that have been checked.
@@ -117,8 +93,7 @@ pub enum SettingsError {
 
 impl Settings {
     /// Checks what the command line and the environment say.
-    pub fn read(cli: Cli, bootstrap_token: Option<OsString>) -> Result<Self, SettingsError> {
-        let Command::Serve(serve) = cli.command;
+    pub fn read(serve: Serve, bootstrap_token: Option<OsString>) -> Result<Self, SettingsError> {
         let address = |variable, value: String| value.parse().map_err(|_| SettingsError::Address { variable, value });
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&serve.log) {
             return Err(SettingsError::Log(error.to_string()));
@@ -157,10 +132,13 @@ fn token_digest(token: OsString) -> Result<Digest, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser as _;
 
     fn read(arguments: &[&str], token: Option<&str>) -> Result<Settings, SettingsError> {
         let arguments = ["portcullis", "serve"].iter().chain(arguments);
-        Settings::read(Cli::try_parse_from(arguments).unwrap(), token.map(OsString::from))
+        let Command::Serve(serve) = Cli::try_parse_from(arguments).unwrap().command else { panic!("another command") };
+        Settings::read(serve, token.map(OsString::from))
     }
 
     #[test]
