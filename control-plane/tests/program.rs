@@ -127,7 +127,7 @@ fn a_wrong_setting_is_one_line_and_exit_code_2() {
     let data = tempfile::tempdir().unwrap();
     let cases = [
         ("PORTCULLIS_BOOTSTRAP_TOKEN", "too-short-to-be-safe"),
-        ("PORTCULLIS_DATABASE_URL", "postgres://user:hunter2@host/db"),
+        ("PORTCULLIS_DATABASE_URL", "mysql://user:hunter2@host/db"),
         ("PORTCULLIS_LISTEN", "nowhere"),
         ("PORTCULLIS_BRAND", "NO"),
     ];

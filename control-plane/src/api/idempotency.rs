@@ -60,7 +60,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Idempotency {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let malformed = || {
-            let detail = format!("Idempotency-Key: expected 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters.");
+            let detail =
+                format!("Idempotency-Key: expected 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters.");
             Problem::new(StatusCode::BAD_REQUEST, detail)
         };
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();

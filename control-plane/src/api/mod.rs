@@ -23,13 +23,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Json, Router};
 use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use portcullis_core::key::{Brand, PlainKey};
 use serde::{Serialize, Serializer};
 use utoipa_axum::router::OpenApiRouter;

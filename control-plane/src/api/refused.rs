@@ -61,7 +61,8 @@ pub async fn audit(State(app): State<App>, mut request: Request, next: Next) -> 
 fn subject_of(matched: &str, path: &str) -> Option<String> {
     let place = matched.split('/').position(|segment| segment == "{id}")?;
     let id = path.split('/').nth(place)?;
-    let plausible = id.len() <= SUBJECT_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plausible =
+        id.len() <= SUBJECT_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     plausible.then(|| id.to_owned())
 }
 

@@ -9,15 +9,20 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use portcullis_core::digest::Digest;
+use portcullis_core::key::{Brand, Kind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::{App, router};
+use crate::domain::audit::Action;
 use crate::domain::environment::{Clock, Entropy};
 use crate::domain::fleet::Fleet;
+use crate::domain::gateway::Serves;
+use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
-use crate::storage::{Store, StoreOptions};
+use crate::domain::user::{Role, RoleName, User};
+use crate::storage::{Location, NewToken, NewUser, Store, StoreOptions};
 
 /// 2027-01-01T00:00:00Z.
 pub const START_MS: u64 = 1_798_761_600_000;
@@ -45,7 +50,7 @@ impl Harness {
     pub async fn on(directory: TempDir) -> Self {
         let now_ms = Arc::new(AtomicU64::new(START_MS));
         let options = StoreOptions {
-            path: directory.path().join("portcullis.db"),
+            location: Location::Sqlite(directory.path().join("portcullis.db")),
             busy_timeout: Duration::from_secs(5),
             clock: clock(&now_ms),
             entropy: Entropy::system(),
@@ -69,6 +74,30 @@ impl Harness {
                              "match": {"path_prefix": "/dedicated/v1"}});
         harness.post("/v1/apis", private).await.expect(201);
         harness
+    }
+
+    /// A new user of `acme`, or an operator, with an access token.
+    pub async fn person(&self, name: &str, role: RoleName) -> Person {
+        self.person_of(name, role, "acme").await
+    }
+
+    /// A new user of this organization, or an operator, with an access token.
+    pub async fn person_of(&self, name: &str, role: RoleName, organization: &str) -> Person {
+        let mut write = self.store.write(None).await.unwrap();
+        let home = match role {
+            RoleName::Operator => None,
+            RoleName::Admin | RoleName::Member => {
+                Some(write.view().organization_named(organization).await.unwrap().unwrap().id)
+            }
+        };
+        let role = Role::new(role, home).unwrap();
+        let name = Name::parse(name).unwrap();
+        let user = write.create_user(NewUser { name: name.clone(), role, password_hash: None }).await.unwrap().unwrap();
+        let secret = self.store.entropy().key(&Brand::default(), Kind::Access).unwrap();
+        let new = NewToken { name, expires_at: None, action: Action::TokenCreate };
+        write.create_token(&user, new, &secret).await.unwrap();
+        write.commit().await.unwrap();
+        Person { user, token: secret.reveal().to_owned() }
     }
 
     pub fn advance(&self, by: Duration) {
@@ -117,12 +146,18 @@ impl Harness {
 
     /// What the revision is and what is in every table but the audit, to show that a refusal changed nothing.
     pub async fn fingerprint(&self) -> String {
-        let snapshot = self.store.snapshot().await.unwrap();
+        let snapshot = self.store.snapshot(&Serves::Everything).await.unwrap();
         let rest = [self.get("/v1/keys").await, self.get("/v1/apis").await];
         let more = [self.get("/v1/organizations").await, self.get("/v1/gateways").await];
         let lists = rest.iter().chain(&more).map(|answer| answer.json.to_string()).collect::<Vec<_>>();
         format!("{:?} {:?} {lists:?}", snapshot.at, snapshot.keys)
     }
+}
+
+/// Somebody who calls.
+pub struct Person {
+    pub user: User,
+    pub token: String,
 }
 
 pub struct Call {
@@ -137,6 +172,11 @@ impl Call {
             Some(value) => self.header("authorization", value),
             None => self,
         }
+    }
+
+    /// Calls as this person instead of the first operator.
+    pub fn by(self, person: &Person) -> Self {
+        self.authorization(Some(&format!("Bearer {}", person.token)))
     }
 
     pub fn anonymous(self) -> Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::testing::{Harness, text};
+use crate::domain::gateway::Serves;
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_what_cannot_be_done_there_is_405() {
@@ -41,7 +42,7 @@ async fn a_locked_database_refuses_writes_and_serves_reads() {
     assert_eq!(answer.headers["retry-after"], "1");
     answer.expect(503);
     harness.get("/v1/keys").await.expect(200);
-    assert!(harness.store.delta(0).await.is_ok());
+    assert!(harness.store.delta(0, 1, &Serves::Everything).await.is_ok());
     drop(lock);
     // The dropped transaction is rolled back in the background.
     for _ in 0..100 {
@@ -115,7 +116,7 @@ async fn the_description_names_every_operation_and_every_reference_resolves() {
     let document = harness.call("GET", "/openapi.json").anonymous().send().await.expect(200);
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.values().map(|item| item.as_object().unwrap().len()).sum::<usize>();
-    assert_eq!(operations, 19);
+    assert_eq!(operations, 23);
     for path in ["/v1/keys", "/v1/keys/{id}", "/v1/keys/{id}/reissue", "/v1/apis", "/healthz"] {
         assert!(paths.contains_key(path), "{path}");
     }

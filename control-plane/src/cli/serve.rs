@@ -151,7 +151,9 @@ mod tests {
         let postgres = file("postgres://ada:secret@db.example:5433/keys").unwrap();
         assert_eq!(postgres.to_string(), "postgres://db.example:5433/keys");
         assert!(!format!("{postgres:?}").contains("secret"));
-        for url in ["mysql://x/y", "postgres:x", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"] {
+        for url in
+            ["mysql://x/y", "postgres:x", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"]
+        {
             assert_eq!(file(url), Err(SettingsError::Database), "{url}");
         }
     }

@@ -84,12 +84,7 @@ struct Logged {
 }
 
 /// Collects whole revisions up to `head`, until the page is full.
-async fn gather(
-    mut session: Session<'_>,
-    from: Revision,
-    head: Revision,
-    scope: Scope,
-) -> Result<Delta, StorageError> {
+async fn gather(mut session: Session<'_>, from: Revision, head: Revision, scope: Scope) -> Result<Delta, StorageError> {
     let mut page = Gathered::new(from, scope);
     let mut after = (from.cast_signed(), i64::MAX);
     loop {
@@ -184,8 +179,7 @@ impl Gathered {
     ) -> Result<Option<Record>, StorageError> {
         let live = View(session).live_record(digest).await?;
         let told = live.filter(|record| {
-            let reach =
-                Reach { kind: record.kind, organization: record.organization, apis: record.apis.clone() };
+            let reach = Reach { kind: record.kind, organization: record.organization, apis: record.apis.clone() };
             self.scope.has_key(&reach)
         });
         if let Some(record) = told {

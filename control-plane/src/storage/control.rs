@@ -53,8 +53,7 @@ pub(super) async fn position(session: Session<'_>) -> Result<Position, StorageEr
 
 /// Counts the revision up and returns the new one.
 pub(super) async fn count_up(session: Session<'_>) -> Result<Revision, StorageError> {
-    let (revision,): (i64,) =
-        sql("UPDATE control SET revision = revision + 1 RETURNING revision").one(session).await?;
+    let (revision,): (i64,) = sql("UPDATE control SET revision = revision + 1 RETURNING revision").one(session).await?;
     CONTROL.count(revision)
 }
 

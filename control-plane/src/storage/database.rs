@@ -261,8 +261,7 @@ pub(super) fn sqlite_options(path: &Path, patience: Duration) -> SqliteConnectOp
 
 async fn open_sqlite(location: &Location, path: &Path, patience: Duration) -> Result<Database, OpenError> {
     create_private(path)?;
-    let failed =
-        |error: sqlx::Error| OpenError::Open { location: location.clone(), error: StorageError::from(error) };
+    let failed = |error: sqlx::Error| OpenError::Open { location: location.clone(), error: StorageError::from(error) };
     let options = sqlite_options(path, patience);
     let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(patience);
     let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
@@ -279,8 +278,7 @@ async fn open_sqlite(location: &Location, path: &Path, patience: Duration) -> Re
 /// that are built anew, and checks them afterwards.
 async fn migrate_sqlite(location: &Location, options: &SqliteConnectOptions) -> Result<(), OpenError> {
     let failed = |error: sqlx::migrate::MigrateError| OpenError::Migrate { location: location.clone(), error };
-    let mut connection =
-        options.clone().foreign_keys(false).connect().await.map_err(|error| failed(error.into()))?;
+    let mut connection = options.clone().foreign_keys(false).connect().await.map_err(|error| failed(error.into()))?;
     sqlx::migrate!("migrations/sqlite").run(&mut connection).await.map_err(failed)?;
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(&mut connection).await;
     if dangling.map_err(|error| failed(error.into()))?.is_some() {
@@ -295,14 +293,10 @@ async fn open_postgres(
     address: &PostgresAddress,
     patience: Duration,
 ) -> Result<Database, OpenError> {
-    let failed =
-        |error: sqlx::Error| OpenError::Open { location: location.clone(), error: StorageError::from(error) };
+    let failed = |error: sqlx::Error| OpenError::Open { location: location.clone(), error: StorageError::from(error) };
     let wait = format!("{}ms", patience.as_millis());
-    let bounded = [
-        ("lock_timeout", wait.as_str()),
-        ("statement_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-    ];
+    let bounded =
+        [("lock_timeout", wait.as_str()), ("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")];
     let options = (*address.0).clone().application_name("portcullis").options(bounded);
     let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(patience);
     let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;

@@ -105,11 +105,7 @@ fn stored(serves: &Serves) -> Result<Option<String>, StorageError> {
 
 impl Write {
     /// Creates a gateway with `token`, or returns `None` if the name is taken.
-    pub async fn create_gateway(
-        &mut self,
-        new: NewGateway,
-        token: &PlainKey,
-    ) -> Result<Option<Gateway>, StorageError> {
+    pub async fn create_gateway(&mut self, new: NewGateway, token: &PlainKey) -> Result<Option<Gateway>, StorageError> {
         if self.view().gateway_named(&new.name).await?.is_some() {
             return Ok(None);
         }
@@ -211,8 +207,7 @@ impl Write {
 
     /// Deletes a gateway: once this is committed its token opens nothing, and its open polls end.
     pub async fn delete_gateway(&mut self, gateway: &Gateway) -> Result<(), StorageError> {
-        let rows =
-            sql("DELETE FROM gateways WHERE id = $1").bind(from_id(gateway.id)).execute(self.session()).await?;
+        let rows = sql("DELETE FROM gateways WHERE id = $1").bind(from_id(gateway.id)).execute(self.session()).await?;
         exactly_one("deleting a gateway", rows)?;
         self.announce_gateway_change().await?;
         self.audit(Entry::new(Action::GatewayDelete, Some(gateway), None)).await

@@ -179,10 +179,8 @@ impl Write {
     /// Issues a key with this secret.
     pub async fn issue_key(&mut self, new: NewKey, secret: &PlainKey) -> Result<Key, StorageError> {
         let (now, entropy) = (self.now, self.entropy.clone());
-        let (creator,): (String,) = sql("SELECT name FROM users WHERE id = $1")
-            .bind(from_id(new.created_by))
-            .one(self.session())
-            .await?;
+        let (creator,): (String,) =
+            sql("SELECT name FROM users WHERE id = $1").bind(from_id(new.created_by)).one(self.session()).await?;
         let mut key = Key {
             id: entropy.id(now)?,
             kind: new.kind,
@@ -276,14 +274,15 @@ impl Write {
 
     /// Remembers the secret that `key` has now, before it gets another one.
     async fn keep_former_secret(&mut self, key: &Key, ends_at: Timestamp, live: bool) -> Result<(), StorageError> {
-        let rows = sql("INSERT INTO former_secrets (digest, key_id, masked, ends_at, live) VALUES ($1, $2, $3, $4, $5)")
-            .bind(key.digest.as_bytes().as_slice())
-            .bind(from_id(key.id))
-            .bind(key.masked.as_str())
-            .bind(from_instant(ends_at))
-            .bind(live)
-            .execute(self.session())
-            .await?;
+        let rows =
+            sql("INSERT INTO former_secrets (digest, key_id, masked, ends_at, live) VALUES ($1, $2, $3, $4, $5)")
+                .bind(key.digest.as_bytes().as_slice())
+                .bind(from_id(key.id))
+                .bind(key.masked.as_str())
+                .bind(from_instant(ends_at))
+                .bind(live)
+                .execute(self.session())
+                .await?;
         exactly_one("keeping a former secret", rows)
     }
 

@@ -213,12 +213,12 @@ fn push_filter(query: &mut Statement, filter: &KeyFilter, now: Timestamp) {
     let now = from_instant(now);
     match filter.status {
         None => query.push(" AND k.revoked_at IS NULL"),
-        Some(KeyStatus::Active) => query
-            .push(" AND k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) > ")
-            .push_bind(now),
-        Some(KeyStatus::Expired) => query
-            .push(" AND k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) <= ")
-            .push_bind(now),
+        Some(KeyStatus::Active) => {
+            query.push(" AND k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) > ").push_bind(now)
+        }
+        Some(KeyStatus::Expired) => {
+            query.push(" AND k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) <= ").push_bind(now)
+        }
         Some(KeyStatus::Revoked) => query.push(" AND k.revoked_at IS NOT NULL"),
     };
     if let Some(kind) = filter.kind {

@@ -70,10 +70,9 @@ impl View<'_> {
 
     /// Every organization, oldest first.
     pub async fn organizations(&mut self) -> Result<Vec<Organization>, StorageError> {
-        let rows: Vec<Row> =
-            sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL ORDER BY id")
-                .all(self.session())
-                .await?;
+        let rows: Vec<Row> = sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL ORDER BY id")
+            .all(self.session())
+            .await?;
         rows.into_iter().map(Organization::try_from).collect()
     }
 

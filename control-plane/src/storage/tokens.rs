@@ -130,10 +130,7 @@ impl View<'_> {
     }
 
     /// The access token with this id, and the organization of its owner.
-    pub async fn token(
-        &mut self,
-        id: TokenId,
-    ) -> Result<Option<(AccessToken, Option<OrganizationId>)>, StorageError> {
+    pub async fn token(&mut self, id: TokenId) -> Result<Option<(AccessToken, Option<OrganizationId>)>, StorageError> {
         let mut query = sql(COLUMNS);
         query.push(" WHERE t.id = ").push_bind(from_id(id));
         let row: Option<Row> = query.optional(self.session()).await?;
@@ -158,10 +155,8 @@ impl View<'_> {
         let Some(row) = row else {
             return Ok(None);
         };
-        let (organization,): (Option<i64>,) = sql("SELECT organization_id FROM users WHERE id = $1")
-            .bind(row.user_id)
-            .one(self.session())
-            .await?;
+        let (organization,): (Option<i64>,) =
+            sql("SELECT organization_id FROM users WHERE id = $1").bind(row.user_id).one(self.session()).await?;
         Ok(Some((row.try_into()?, organization.map(to_id))))
     }
 
@@ -214,16 +209,17 @@ impl Write {
 
     /// Whether the token was inserted: not if its id is taken.
     async fn insert_token(&mut self, token: &AccessToken) -> Result<bool, StorageError> {
-        let insert = sql("INSERT INTO access_tokens (id, user_id, name, digest, masked, bootstrap, created_at, expires_at)
+        let insert =
+            sql("INSERT INTO access_tokens (id, user_id, name, digest, masked, bootstrap, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING")
-        .bind(from_id(token.id))
-        .bind(from_id(token.user))
-        .bind(token.name.as_str())
-        .bind(token.digest.as_bytes().as_slice())
-        .bind(token.masked.as_str())
-        .bind(token.bootstrap)
-        .bind(from_instant(token.created_at))
-        .bind(token.expires_at.map(from_instant));
+            .bind(from_id(token.id))
+            .bind(from_id(token.user))
+            .bind(token.name.as_str())
+            .bind(token.digest.as_bytes().as_slice())
+            .bind(token.masked.as_str())
+            .bind(token.bootstrap)
+            .bind(from_instant(token.created_at))
+            .bind(token.expires_at.map(from_instant));
         Ok(insert.execute(self.session()).await? == 1)
     }
 

@@ -168,12 +168,11 @@ impl Write {
     /// Deletes a user, and revokes every token of theirs. The row stays: keys and audit name it.
     pub async fn delete_user(&mut self, user: &User) -> Result<(), StorageError> {
         let now = from_instant(self.now);
-        let rows =
-            sql("UPDATE users SET deleted_at = $1, password_hash = NULL WHERE id = $2 AND deleted_at IS NULL")
-                .bind(now)
-                .bind(from_id(user.id))
-                .execute(self.session())
-                .await?;
+        let rows = sql("UPDATE users SET deleted_at = $1, password_hash = NULL WHERE id = $2 AND deleted_at IS NULL")
+            .bind(now)
+            .bind(from_id(user.id))
+            .execute(self.session())
+            .await?;
         exactly_one("deleting a user", rows)?;
         self.revoke_tokens_of(user.id, None).await?;
         self.audit(Entry::new(Action::UserDelete, Some(user), None)).await

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::api::testing::{Harness, text};
+use crate::domain::gateway::Serves;
 
 struct Port {
     harness: Harness,
@@ -179,10 +180,10 @@ async fn a_newcomer_catches_up_from_a_shared_snapshot_without_waiting() {
 #[tokio::test]
 async fn a_worker_that_cannot_go_on_from_a_snapshot_gets_a_later_one() {
     let port = Port::new().await;
-    let first = port.sync.snapshots.recent(None).await.unwrap().at.revision;
+    let first = port.sync.snapshots.recent(None, 0, &Serves::Everything).await.unwrap().at.revision;
     port.harness.issue("k").await;
-    assert_eq!(port.sync.snapshots.recent(None).await.unwrap().at.revision, first);
-    assert_eq!(port.sync.snapshots.recent(Some(first)).await.unwrap().at.revision, first + 1);
+    assert_eq!(port.sync.snapshots.recent(None, 0, &Serves::Everything).await.unwrap().at.revision, first);
+    assert_eq!(port.sync.snapshots.recent(Some(first), 0, &Serves::Everything).await.unwrap().at.revision, first + 1);
     assert_eq!(port.sync.snapshots.held().await, 2);
 }
 

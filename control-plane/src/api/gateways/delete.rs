@@ -47,7 +47,7 @@ mod tests {
         let (path, before) = (format!("/v1/gateways/{}", text(&gateway, "id")), harness.store.feed().news());
         harness.delete(&path).await.expect(200);
         assert!(read.view().gateway_of_token(token).await.unwrap().is_none());
-        assert_eq!(harness.store.feed().news().closings, before.closings + 1);
+        assert_eq!(harness.store.feed().news().gateway_changes, before.gateway_changes + 1);
         harness.delete(&path).await.expect(404);
         harness.assert_guarded("DELETE", &path).await;
     }

@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(harness.delete(&path).await.expect(200), deleted);
         assert_eq!(harness.revision(), before + 1);
         assert_eq!(harness.get(&path).await.expect(200), deleted);
-        assert_eq!(harness.store.snapshot().await.unwrap().keys, 0);
+        assert_eq!(harness.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap().keys, 0);
     }
 
     #[tokio::test]

@@ -149,19 +149,13 @@ async fn resolve(write: &mut Write, actor: Actor, draft: Draft) -> Result<NewKey
 }
 
 /// Whose key it will be: what the request says, the caller's own organization, or the only one.
-async fn owner(
-    view: &mut View<'_>,
-    actor: Actor,
-    reference: Option<&str>,
-) -> Result<OrganizationId, WriteError> {
+async fn owner(view: &mut View<'_>, actor: Actor, reference: Option<&str>) -> Result<OrganizationId, WriteError> {
     let (found, missing) = match (reference, actor.role.organization()) {
         (Some(reference), _) => {
             (view.organization_named(reference).await?, "there is no organization with this id or name")
         }
         (None, Some(own)) => (view.organization(own).await?, "your organization has been deleted"),
-        (None, None) => {
-            (view.only_organization().await?, "say whose key it is: there is not exactly one organization")
-        }
+        (None, None) => (view.only_organization().await?, "say whose key it is: there is not exactly one organization"),
     };
     // One that the caller may not see looks like one that is not there.
     let seen = found.filter(|organization| actor.sees_organization(organization.id).is_ok());

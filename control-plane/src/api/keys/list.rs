@@ -275,7 +275,7 @@ mod tests {
         let harness = Harness::new().await;
         let long = format!("q={}", "x".repeat(101));
         let wrong =
-            ["limit=0", "limit=201", "limit=x", "cursor=x", "kind=adm", "status=dead", "q=%00", "sort=name", &long];
+            ["limit=0", "limit=201", "limit=x", "cursor=x", "kind=adm", "status=dead", "q=%00", "sort=masked", &long];
         for query in wrong {
             harness.get(&format!("/v1/keys?{query}")).await.expect(400);
         }

@@ -184,8 +184,7 @@ fn parse_expiry(text: &str) -> Result<Timestamp, ExpiryError> {
 /// What is wrong with an expiry that has come already.
 const EXPIRY_PAST: &str = "the expiry must lie in the future";
 /// What is wrong with rate limiting on a serverless key.
-const RATE_LIMIT_KIND: &str =
-    "only a dedicated key has this option: the limit of a serverless API holds for every key";
+const RATE_LIMIT_KIND: &str = "only a dedicated key has this option: the limit of a serverless API holds for every key";
 /// Why nothing can be done with a revoked key.
 const REVOKED: &str = "This key is revoked, for good. Issue a new one.";
 

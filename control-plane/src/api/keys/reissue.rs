@@ -106,6 +106,7 @@ fn handover(overlap_seconds: u32, now: Timestamp) -> Handover {
 #[cfg(test)]
 mod tests {
     use crate::api::testing::{Harness, text};
+    use crate::domain::gateway::Serves;
     use portcullis_core::digest::Digest;
     use portcullis_core::wire::{Content, Epoch, Header, Page, Record};
     use serde_json::{Value, json};
@@ -131,7 +132,9 @@ mod tests {
         }
         assert_eq!(after, before);
         assert_eq!(harness.revision(), revision + 1);
-        let crate::storage::Delta::Page { to, more, body } = harness.store.delta(revision).await.unwrap() else {
+        let crate::storage::Delta::Page { to, more, body } =
+            harness.store.delta(revision, revision + 1, &Serves::Everything).await.unwrap()
+        else {
             panic!("too far");
         };
         let content = Content::Delta { from: revision, to, more };

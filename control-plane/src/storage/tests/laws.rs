@@ -1,5 +1,6 @@
 //! Laws of the change log, snapshots and deltas: whatever is written, a worker that applies a snapshot and then
-//! deltas, at whatever moments, ends with what is in the database.
+//! deltas, at whatever moments, ends with what is in the database; a worker of a gateway that serves some APIs only,
+//! with what concerns these.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::api::{Api, Route};
+use crate::domain::audit::Action;
+use crate::domain::gateway::{Gateway, Serves};
 
 /// What a worker knows.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -43,7 +46,20 @@ impl Replica {
 
     /// Applies one delta, if the worker is near enough for one. Returns the number of its records.
     async fn follow(&mut self, store: &Store) -> usize {
-        match store.delta(self.revision).await.unwrap() {
+        self.follow_as(store, &Serves::Everything).await
+    }
+
+    /// Does what the sync port does for a worker of this gateway.
+    async fn follow_gateway(&mut self, store: &Store, gateway: &Gateway) {
+        if self.revision < gateway.scope_revision {
+            self.load(&store.snapshot(&gateway.serves).await.unwrap());
+        } else {
+            self.follow_as(store, &gateway.serves).await;
+        }
+    }
+
+    async fn follow_as(&mut self, store: &Store, serves: &Serves) -> usize {
+        match store.delta(self.revision, store.feed().news().revision, serves).await.unwrap() {
             Delta::Page { to, more, body } => {
                 assert_eq!(more, to < store.feed().news().revision);
                 let records = records(&body);
@@ -55,13 +71,13 @@ impl Replica {
                 assert!(order.is_sorted(), "deletions first, then APIs, then keys");
                 let count = records.len();
                 assert!(to >= self.revision);
-                assert_eq!(to == self.revision, count == 0);
+                assert!(count == 0 || to > self.revision);
                 records.into_iter().for_each(|record| self.apply(record));
                 self.revision = to;
                 count
             }
             Delta::TooFar => {
-                self.load(&store.snapshot().await.unwrap());
+                self.load(&store.snapshot(serves).await.unwrap());
                 self.keys.len() + self.apis.len()
             }
         }
@@ -81,8 +97,10 @@ enum Step {
     Issue,
     IssueAndRevoke,
     Revoke(usize),
-    Reissue(usize),
-    Scope(usize),
+    Reissue(usize, Handover),
+    EndOverlaps,
+    Scope(usize, u8),
+    Serve(u8),
     Rename(usize),
     CreateApi(u8),
     MoveApi(usize, u8),
@@ -97,8 +115,10 @@ fn arbitrary_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Issue),
         1 => Just(Step::IssueAndRevoke),
         2 => place.clone().prop_map(Step::Revoke),
-        2 => place.clone().prop_map(Step::Reissue),
-        1 => place.clone().prop_map(Step::Scope),
+        3 => (place.clone(), arbitrary_handover()).prop_map(|(key, handover)| Step::Reissue(key, handover)),
+        1 => Just(Step::EndOverlaps),
+        2 => (place.clone(), any::<u8>()).prop_map(|(key, apis)| Step::Scope(key, apis)),
+        1 => any::<u8>().prop_map(Step::Serve),
         1 => place.clone().prop_map(Step::Rename),
         1 => any::<u8>().prop_map(Step::CreateApi),
         1 => (place.clone(), any::<u8>()).prop_map(|(api, prefix)| Step::MoveApi(api, prefix)),
@@ -108,19 +128,41 @@ fn arbitrary_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn arbitrary_handover() -> impl Strategy<Value = Handover> {
+    let end = |ms: i64| Timestamp::from_unix_ms(NOW_MS.saturating_add_signed(ms));
+    prop_oneof![
+        Just(Handover::AtOnce),
+        Just(Handover::Retry),
+        Just(Handover::Overlap(end(60_000))),
+        // The clock of these tests stands still: this one is over as soon as it begins.
+        Just(Handover::Overlap(end(1))),
+    ]
+}
+
+/// Those of `apis` whose place is a bit of `bits`.
+fn some_of(apis: &[Api], bits: u8) -> Vec<ApiId> {
+    let chosen = apis.iter().enumerate().filter(|(place, _)| bits >> (place % 8) & 1 == 1);
+    chosen.map(|(_, api)| api.id).collect()
+}
+
 fn route(number: u8) -> Route {
     Route { hosts: Vec::new(), path_prefix: Prefix::read(&format!("/{number}")).unwrap() }
 }
 
-async fn state(fixture: &Fixture) -> Replica {
+async fn state(fixture: &Fixture, serves: &Serves) -> Replica {
     let mut replica = Replica::default();
-    replica.load(&fixture.store.snapshot().await.unwrap());
+    replica.load(&fixture.store.snapshot(serves).await.unwrap());
     replica
+}
+
+async fn delta(fixture: &Fixture, from: u64) -> Delta {
+    let head = fixture.store.feed().news().revision;
+    fixture.store.delta(from, head, &Serves::Everything).await.unwrap()
 }
 
 impl Fixture {
     /// Takes one step, and keeps the model of what must be there.
-    async fn step(&self, step: &Step, live: &mut Vec<Key>, apis: &mut Vec<Api>) {
+    async fn step(&self, step: &Step, live: &mut Vec<Key>, apis: &mut Vec<Api>, gateway: &mut Gateway) {
         let mut write = self.write().await;
         let at = |index: usize, length: usize| (length > 0).then(|| index % length.max(1));
         match step {
@@ -132,23 +174,30 @@ impl Fixture {
             }
             Step::IssueAndRevoke => {
                 let key = self.issue(&mut write).await;
-                write.revoke_key(&key).await.unwrap();
+                write.revoke_key(&key, Action::KeyDelete).await.unwrap();
             }
             Step::Revoke(index) => {
                 let Some(index) = at(*index, live.len()) else { return };
-                write.revoke_key(&live.remove(index)).await.unwrap();
+                write.revoke_key(&live.remove(index), Action::KeyDelete).await.unwrap();
             }
-            Step::Reissue(index) => {
+            Step::Reissue(index, handover) => {
                 let Some(index) = at(*index, live.len()) else { return };
-                let secret = self.store.entropy().key(&Brand::default(), Kind::Access).unwrap();
-                live[index] = write.reissue_key(&live[index], None, &secret).await.unwrap();
+                live[index] = write.reissue_key(&live[index], None, *handover, &self.secret()).await.unwrap();
             }
-            Step::Scope(index) => {
+            Step::EndOverlaps => {
+                let due = |key: &&mut Key| key.former.as_ref().is_some_and(|former| former.ends_at <= write_now());
+                let ended = live.iter_mut().filter(due).map(|key| key.former = None).count();
+                assert_eq!(write.end_overlaps().await.unwrap(), ended);
+            }
+            Step::Scope(index, bits) => {
                 let Some(index) = at(*index, live.len()) else { return };
-                let scopes = Some(apis.iter().map(|api| api.id).collect());
-                let after = Key { apis: scopes, ..live[index].clone() };
+                let after = Key { apis: Some(some_of(apis, *bits)), ..live[index].clone() };
                 write.change_key(&live[index], &after).await.unwrap();
                 live[index] = after;
+            }
+            Step::Serve(bits) => {
+                let after = Gateway { serves: Serves::Apis(some_of(apis, *bits)), ..gateway.clone() };
+                write.change_gateway(gateway, after).await.unwrap().unwrap();
             }
             Step::Rename(index) => {
                 let Some(index) = at(*index, live.len()) else { return };
@@ -181,6 +230,7 @@ impl Fixture {
                 write.delete_api(&apis.remove(index)).await.unwrap();
             }
         }
+        *gateway = write.view().gateway(gateway.id).await.unwrap().unwrap();
         let before = self.store.feed().news().revision;
         let committed = write.commit().await.unwrap();
         let after = self.store.feed().news().revision;
@@ -191,103 +241,147 @@ impl Fixture {
 
 fn model(revision: u64, live: &[Key], apis: &[Api]) -> Replica {
     let mut model = Replica { revision, ..Replica::default() };
-    live.iter().for_each(|key| model.apply(Record::Key(key.record())));
+    let former = live.iter().filter_map(Key::former_record);
+    live.iter().map(Key::record).chain(former).for_each(|key| model.apply(Record::Key(key)));
     apis.iter().for_each(|api| model.apply(Record::Api(api.record())));
     model
+}
+
+/// What of the model concerns a gateway. All APIs and keys of these tests are serverless.
+fn concerning(mut model: Replica, serves: &Serves) -> Replica {
+    let Serves::Apis(served) = serves else { return model };
+    model.apis.retain(|api, _| served.contains(api));
+    let there = model.apis.keys().copied().collect::<Vec<_>>();
+    model.keys.retain(|_, record| match record {
+        Record::Key(key) => match &key.apis {
+            None => !there.is_empty(),
+            Some(apis) => apis.iter().any(|api| there.contains(api)),
+        },
+        other => panic!("{other:?}"),
+    });
+    model
+}
+
+async fn assert_followed(fixture: &Fixture, steps: &[Step]) {
+    let (mut live, mut apis) = (Vec::new(), Vec::new());
+    let mut write = fixture.write().await;
+    let new = NewGateway { name: name("edge"), serves: Serves::Apis(Vec::new()) };
+    let mut gateway = write.create_gateway(new, &fixture.secret()).await.unwrap().unwrap();
+    write.commit().await.unwrap();
+    let mut worker = state(fixture, &Serves::Everything).await;
+    let mut confined = state(fixture, &gateway.serves).await;
+    for step in steps {
+        fixture.step(step, &mut live, &mut apis, &mut gateway).await;
+        let now = model(fixture.store.feed().news().revision, &live, &apis);
+        assert_eq!(state(fixture, &Serves::Everything).await, now);
+        assert_eq!(state(fixture, &gateway.serves).await, concerning(now.clone(), &gateway.serves));
+        if matches!(step, Step::Follow) {
+            worker.follow(&fixture.store).await;
+            assert_eq!(worker, now);
+            confined.follow_gateway(&fixture.store, &gateway).await;
+            assert_eq!(confined, concerning(now, &gateway.serves));
+        }
+    }
+    worker.follow(&fixture.store).await;
+    assert_eq!(worker, state(fixture, &Serves::Everything).await);
+    confined.follow_gateway(&fixture.store, &gateway).await;
+    assert_eq!(confined, state(fixture, &gateway.serves).await);
+    // Nothing new is an empty delta.
+    assert_eq!(worker.follow(&fixture.store).await, 0);
+}
+
+fn on_a_runtime(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_worker_that_follows_ends_with_what_was_written(steps in prop::collection::vec(arbitrary_step(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let fixture = Fixture::new().await;
-            let (mut live, mut apis) = (Vec::new(), Vec::new());
-            let mut worker = state(&fixture).await;
-            for step in &steps {
-                fixture.step(step, &mut live, &mut apis).await;
-                let revision = fixture.store.feed().news().revision;
-                assert_eq!(state(&fixture).await, model(revision, &live, &apis));
-                if matches!(step, Step::Follow) {
-                    worker.follow(&fixture.store).await;
-                    assert_eq!(worker, model(revision, &live, &apis));
-                }
-            }
-            worker.follow(&fixture.store).await;
-            assert_eq!(worker, state(&fixture).await);
-            // Nothing new is an empty delta.
-            assert_eq!(worker.follow(&fixture.store).await, 0);
-        });
+    fn a_worker_that_follows_ends_with_what_was_written_to_sqlite(
+        steps in prop::collection::vec(arbitrary_step(), 1..40),
+    ) {
+        on_a_runtime(async { assert_followed(&Fixture::sqlite().await, &steps).await });
     }
 }
 
-#[tokio::test]
-async fn a_key_that_changed_often_is_one_record_and_a_deletion_wins() {
-    let fixture = Fixture::new().await;
-    let key = fixture.issue_many(1).await.remove(0);
-    let mut worker = Replica::default();
-    for end in 1..=5_u64 {
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_worker_that_follows_ends_with_what_was_written_to_postgres(
+        steps in prop::collection::vec(arbitrary_step(), 1..40),
+    ) {
+        on_a_runtime(async { assert_followed(&Fixture::postgres().await, &steps).await });
+    }
+}
+
+on_both! {
+    async fn a_key_that_changed_often_is_one_record_and_a_deletion_wins(fixture: &Fixture) {
+        let key = fixture.issue_many(1).await.remove(0);
+        let mut worker = Replica::default();
+        for end in 1..=5_u64 {
+            let mut write = fixture.write().await;
+            let before = write.view().key(key.id).await.unwrap().unwrap();
+            let after = Key { expires_at: Some(Timestamp::from_unix_ms(end)), ..before.clone() };
+            write.change_key(&before, &after).await.unwrap();
+            write.commit().await.unwrap();
+        }
+        assert_eq!(worker.clone().follow(&fixture.store).await, 1);
         let mut write = fixture.write().await;
-        let before = write.view().key(key.id).await.unwrap().unwrap();
-        let after = Key { expires_at: Some(Timestamp::from_unix_ms(end)), ..before.clone() };
-        write.change_key(&before, &after).await.unwrap();
+        write.revoke_key(&key, Action::KeyDelete).await.unwrap();
         write.commit().await.unwrap();
+        assert_eq!(worker.follow(&fixture.store).await, 1);
+        assert!(worker.keys.is_empty());
     }
-    assert_eq!(worker.clone().follow(&fixture.store).await, 1);
-    let mut write = fixture.write().await;
-    write.revoke_key(&key).await.unwrap();
-    write.commit().await.unwrap();
-    assert_eq!(worker.follow(&fixture.store).await, 1);
-    assert!(worker.keys.is_empty());
-}
 
-#[tokio::test]
-async fn a_delta_over_one_page_ends_between_revisions_and_the_next_goes_on() {
-    let fixture = Fixture::new().await;
-    let mut issued = Vec::new();
-    for _ in 0..14 {
-        issued.push(fixture.issue_many(500).await);
+    async fn a_delta_over_one_page_ends_between_revisions_and_the_next_goes_on(fixture: &Fixture) {
+        let mut issued = Vec::new();
+        for _ in 0..14 {
+            issued.push(fixture.issue_many(500).await);
+        }
+        let mut write = fixture.write().await;
+        write.revoke_key(&issued[0][0], Action::KeyDelete).await.unwrap();
+        write.commit().await.unwrap();
+        let mut worker = Replica::default();
+        worker.follow(&fixture.store).await;
+        assert!((1..14).contains(&worker.revision), "{}", worker.revision);
+        // Whole revisions, and of them all but the key that is gone by now.
+        assert_eq!(worker.keys.len(), 500 * usize::try_from(worker.revision).unwrap() - 1);
+        while worker.follow(&fixture.store).await > 0 {}
+        assert_eq!(worker, state(fixture, &Serves::Everything).await);
+        assert!(fixture.store.snapshot(&Serves::Everything).await.unwrap().pages.len() > 1);
     }
-    let mut write = fixture.write().await;
-    write.revoke_key(&issued[0][0]).await.unwrap();
-    write.commit().await.unwrap();
-    let mut worker = Replica::default();
-    worker.follow(&fixture.store).await;
-    assert!((1..14).contains(&worker.revision), "{}", worker.revision);
-    // Whole revisions, and of them all but the key that is gone by now.
-    assert_eq!(worker.keys.len(), 500 * usize::try_from(worker.revision).unwrap() - 1);
-    while worker.follow(&fixture.store).await > 0 {}
-    assert_eq!(worker, state(&fixture).await);
-    assert!(fixture.store.snapshot().await.unwrap().pages.len() > 1);
-}
 
-#[tokio::test]
-async fn a_revision_that_fits_into_no_page_needs_a_snapshot() {
-    let fixture = Fixture::new().await;
-    fixture.issue_many(6_000).await;
-    assert!(matches!(fixture.store.delta(0).await.unwrap(), Delta::TooFar));
-    let mut worker = Replica::default();
-    worker.follow(&fixture.store).await;
-    assert_eq!(worker, state(&fixture).await);
-}
+    async fn a_revision_that_fits_into_no_page_needs_a_snapshot(fixture: &Fixture) {
+        fixture.issue_many(6_000).await;
+        assert!(matches!(delta(fixture, 0).await, Delta::TooFar));
+        let mut worker = Replica::default();
+        worker.follow(&fixture.store).await;
+        assert_eq!(worker, state(fixture, &Serves::Everything).await);
+    }
 
-#[tokio::test]
-async fn a_worker_behind_too_many_changes_or_behind_the_log_needs_a_snapshot() {
-    let fixture = Fixture::new().await;
-    fixture.issue_many(1).await;
-    fixture
-        .execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)
-             INSERT INTO changes (revision, api_id) SELECT 1, i FROM n",
-        )
-        .await;
-    assert!(matches!(fixture.store.delta(0).await.unwrap(), Delta::TooFar));
-    assert!(matches!(fixture.store.delta(1).await.unwrap(), Delta::Page { to: 1, .. }));
-    // The next revision is a multiple of 1,024, and drops what is 100,000 revisions old.
-    fixture.execute("UPDATE control SET revision = 101375").await;
-    fixture.issue_many(1).await;
-    assert!(matches!(fixture.store.delta(1_375).await.unwrap(), Delta::TooFar));
-    assert!(matches!(fixture.store.delta(1_376).await.unwrap(), Delta::Page { to: 101_376, .. }));
+    async fn a_worker_behind_too_many_changes_or_behind_the_log_needs_a_snapshot(fixture: &Fixture) {
+        fixture.issue_many(1).await;
+        let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)
+                    INSERT INTO changes (revision, api_id) SELECT 1, i FROM n";
+        fixture.execute(sql(many)).await;
+        assert!(matches!(delta(fixture, 0).await, Delta::TooFar));
+        assert!(matches!(delta(fixture, 1).await, Delta::Page { to: 1, .. }));
+        // The next revision is a multiple of 1,024, and drops what is 100,000 revisions old.
+        fixture.execute(sql("UPDATE control SET revision = 101375")).await;
+        fixture.issue_many(1).await;
+        assert!(matches!(delta(fixture, 1_375).await, Delta::TooFar));
+        assert!(matches!(delta(fixture, 1_376).await, Delta::Page { to: 101_376, .. }));
+    }
+
+    async fn a_delta_ends_where_it_was_asked_to(fixture: &Fixture) {
+        for _ in 0..3 {
+            fixture.issue_many(1).await;
+        }
+        let Delta::Page { to, body, .. } = fixture.store.delta(0, 2, &Serves::Everything).await.unwrap() else {
+            panic!("too far");
+        };
+        assert_eq!((to, records(&body).len()), (2, 2));
+    }
 }

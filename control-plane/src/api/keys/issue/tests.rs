@@ -112,7 +112,7 @@ async fn a_retry_gives_the_same_key_a_new_secret_and_kills_the_lost_one() {
     let retry = retry.expect(201);
     assert_eq!(retry["id"], first["id"]);
     assert_ne!(retry["key"], first["key"]);
-    assert_eq!(harness.store.snapshot().await.unwrap().keys, 1);
+    assert_eq!(harness.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap().keys, 1);
     let another = issue_as(&harness, "try-2", &body).await.expect(201);
     assert_ne!(another["id"], first["id"]);
 }
@@ -166,5 +166,5 @@ async fn concurrent_retries_leave_one_key_with_one_live_secret() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
-    assert_eq!(harness.store.snapshot().await.unwrap().keys, 1);
+    assert_eq!(harness.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap().keys, 1);
 }
