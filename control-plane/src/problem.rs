@@ -14,10 +14,12 @@ use crate::bearer::BearerError;
 use crate::domain::authority::Denied;
 use crate::domain::environment::EntropyError;
 use crate::domain::fault::{Fault, Faults};
+use crate::domain::name::NameError;
 use crate::storage::StorageError;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+const DATABASE_BUSY: &str = "The database cannot serve this request now. Try again in a moment.";
 
 /// On an answer: it was refused because of who asked.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,20 @@ impl Problem {
         Self { hint: Hint::RetryAfter("1"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// What a refusal with this status can look like, for the description of the API.
+    pub fn example(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => BearerError::Missing.into(),
+            StatusCode::NOT_FOUND => Self::not_found("key"),
+            StatusCode::UNPROCESSABLE_ENTITY => Faults::one("/name", NameError).into(),
+            StatusCode::INTERNAL_SERVER_ERROR => Self::internal(),
+            StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(DATABASE_BUSY),
+            StatusCode::BAD_REQUEST => Self::new(status, "limit: expected 1 to 200."),
+            StatusCode::CONFLICT => Self::new(status, "There is an organization with this name already."),
+            _ => Self::new(status, "What is wrong, in a sentence."),
+        }
+    }
+
     /// Something is wrong here, not with the request.
     pub fn internal() -> Self {
         let detail = "Something went wrong in the control plane. Its log says what.";
@@ -145,7 +161,7 @@ impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         if error.is_passing() {
             tracing::warn!(%error, "the database cannot serve a request now");
-            Self::unavailable("The database cannot serve this request now. Try again in a moment.")
+            Self::unavailable(DATABASE_BUSY)
         } else {
             tracing::error!(%error, "the database failed");
             Self::internal()

@@ -1,4 +1,4 @@
-//! The admin API: JSON over HTTP, described by `/openapi.json`.
+//! The admin API: JSON over HTTP, described by `/openapi.json` for programs and by `/docs` for people.
 //!
 //! One file per operation: what it takes, every way in which it refuses, what it does, and tests of all that.
 //! A request is authenticated first, then read as a whole, then acted upon in one transaction. [`extract`] reads,
@@ -6,6 +6,7 @@
 
 pub mod apis;
 pub mod caller;
+pub mod docs;
 pub mod extract;
 pub mod gateways;
 pub mod health;
@@ -65,7 +66,7 @@ fn created(place: String, view: impl Serialize) -> Response {
 
 /// The admin API as a service.
 pub fn router(app: App) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(openapi::base())
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(keys::issue::issue, keys::list::list))
         .routes(routes!(keys::get::get, keys::patch::patch, keys::delete::delete))
         .routes(routes!(keys::reissue::reissue))
@@ -78,10 +79,14 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::reissue::reissue))
         .routes(routes!(health::health))
         .split_for_parts();
+    openapi::complete(&mut document);
     router
         .route("/openapi.json", get(openapi::serve))
         .layer(middleware::from_fn_with_state(app.clone(), refused::audit))
+        .route("/docs", get(docs::serve))
+        .route(docs::STYLE_PATH, get(docs::style))
         .layer(axum::Extension(openapi::Document::new(&document)))
+        .layer(axum::Extension(docs::Documentation::new(&document)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(middleware::from_fn(guard))

@@ -23,7 +23,7 @@ pub struct Match {
     #[schema(min_items = 1, max_items = 50, example = json!(["models.example.com"]))]
     hosts: Option<Vec<String>>,
     /// Whole path segments: `/v1` covers `/v1` and `/v1/models`, not `/v10`.
-    #[schema(max_length = 1024, example = "/v1")]
+    #[schema(max_length = 1024, pattern = r"^/[^?#;\\]*$", example = "/v1")]
     path_prefix: String,
 }
 

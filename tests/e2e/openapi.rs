@@ -1,0 +1,83 @@
+//! The control plane keeps what `/openapi.json` promises: schemathesis reads it and calls every operation with what it
+//! allows and with what it forbids, alone and one after another.
+//!
+//! What it looks for, among others: a 5xx, a status or a header that is not documented, an answer of another shape than
+//! its schema, a request that the schema forbids and that is granted all the same, an operation that can be called
+//! without a token, a wrong answer to a method that a path does not take. `tests/clients/schemathesis.toml` says which
+//! expectations do not fit.
+
+#![allow(clippy::print_stdout, reason = "what was tried is for whoever reads the output of the test")]
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use portcullis_tests::house::{House, OPERATOR_TOKEN, program};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// How long one role is tried. Sequences of calls are tried until it has passed, so a slow machine tries fewer.
+const TIME_MAX: Duration = Duration::from_secs(60);
+/// How many requests of each sort are made up for each operation, besides those that the schemas call for.
+const EXAMPLES_MAX: u32 = 8;
+
+/// Tries every operation as the holder of `token`; panics with the report if a promise is broken. What was tried is
+/// returned: for each operation and phase, how many requests of the right shape became what.
+async fn assert_keeps_its_promises(house: &House, role: &str, token: &str) -> Value {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/schemathesis.toml");
+    let tried = house.folder().join(format!("schemathesis-{role}.json"));
+    let run = Command::new(program("PORTCULLIS_PYTHON"))
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(config)
+        .args(["run", &format!("{}/openapi.json", house.admin_url())])
+        .args(["--phases", "examples,coverage,fuzzing,stateful", "--no-color"])
+        .args(["--max-examples", &EXAMPLES_MAX.to_string(), "--max-time", &TIME_MAX.as_secs().to_string()])
+        .args(["--report", "json", "--report-json-path"])
+        .arg(&tried)
+        .env("PORTCULLIS_TOKEN", token)
+        .current_dir(house.folder())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    // The report, and ending a last request, take a while longer.
+    let output = tokio::time::timeout(TIME_MAX * 3, run).await.expect("schemathesis ends").expect("Python starts");
+    let report = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "as {role}: {}\n{report}\n{errors}", output.status);
+    let summary = report.split("= SUMMARY =").last().unwrap_or(&report);
+    println!("schemathesis as {role} {summary}");
+    let tried = std::fs::read(tried).expect("a report");
+    serde_json::from_slice::<Value>(&tried).expect("JSON")["valid_rates"].take()
+}
+
+/// Checks that every operation was called with something that it granted, or that only something else stood in the way
+/// of: a test that gets nowhere finds nothing.
+fn assert_got_everywhere(tried: &Value) {
+    let operations = tried.as_object().expect("operations");
+    assert!(operations.len() >= 19, "{tried:#}");
+    for (operation, phases) in operations {
+        let phases = phases.as_object().expect("phases");
+        let count = |outcome: &str| phases.values().filter_map(|phase| phase[outcome].as_u64()).sum::<u64>();
+        assert!(count("accepted") + count("conflicts") > 0, "{operation}: {phases:?}");
+    }
+}
+
+/// A house in which there is something of every sort to find, change and delete.
+async fn furnished_house() -> House {
+    let house = House::without_envoy().await;
+    for name in ["notebook", "batch jobs"] {
+        house.issue("serverless", json!({"name": name})).await;
+    }
+    let service = house.issue("dedicated", json!({"apis": ["private-echo"], "rate_limit_enabled": true})).await;
+    house.reissue(&service.id).await;
+    let old = house.issue("serverless", json!({"name": "old", "expires_at": "2100-01-01T00:00:00Z"})).await;
+    house.delete(&old.id).await;
+    house
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_gets_what_the_description_promises() {
+    let house = furnished_house().await;
+    let tried = assert_keeps_its_promises(&house, "operator", OPERATOR_TOKEN).await;
+    assert_got_everywhere(&tried);
+}
