@@ -18,6 +18,7 @@ use crate::domain::timestamp::Timestamp;
 mod contract;
 mod laws;
 mod postgres;
+mod scale;
 mod sqlite;
 
 /// 2027-01-15T08:00:00Z.

@@ -133,4 +133,91 @@ on_both! {
         let found = write.view().secret(secrets[1].digest()).await.unwrap();
         assert!(matches!(found, Some(Found::Key(_, false))));
     }
+
+    async fn every_order_lists_every_key_once_whatever_the_size_of_a_page(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        for number in 0..23_u64 {
+            let new = NewKey {
+                name: name(["b", "A", "a_", "%"][number as usize % 4]),
+                expires_at: (number % 3 > 0).then(|| Timestamp::from_unix_ms(NOW_MS + number % 5)),
+                ..fixture.new_key()
+            };
+            write.issue_key(new, &fixture.secret()).await.unwrap();
+        }
+        let orders = [KeySort::Issued, KeySort::Name, KeySort::Expiry, KeySort::LastUse];
+        for (sort, descending) in orders.into_iter().flat_map(|sort| [(sort, false), (sort, true)]) {
+            let mut seen = Vec::new();
+            let mut order = KeyOrder { sort, descending, after: None, limit: 4 };
+            loop {
+                let page = write.view().keys(&all_keys(None), &order, write_now()).await.unwrap();
+                seen.extend(page.keys);
+                let Some(next) = page.next else { break };
+                order.after = Some(next);
+            }
+            let value = |key: &Key| match sort {
+                KeySort::Issued | KeySort::LastUse => (String::new(), 0, key.id),
+                KeySort::Name => (key.search_text(), 0, key.id),
+                KeySort::Expiry => (String::new(), key.expires_at.map_or(u64::MAX, Timestamp::unix_ms), key.id),
+            };
+            if descending {
+                seen.reverse();
+            }
+            assert!(seen.is_sorted_by(|a, b| value(a) < value(b)), "{sort:?}");
+            assert_eq!(seen.len(), 23);
+        }
+    }
+
+    async fn a_search_means_what_it_says_however_short_it_is(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        for text in ["Über-Schlüssel", "100% \\ \"quoted\" _x_", "배치 작업", "aab"] {
+            let new = NewKey { name: name(text), ..fixture.new_key() };
+            write.issue_key(new, &fixture.secret()).await.unwrap();
+        }
+        let cases = [
+            ("ü", "Über-Schlüssel"),
+            ("ÜBER", "Über-Schlüssel"),
+            ("schlüss", "Über-Schlüssel"),
+            ("% \\ \"", "100% \\ \"quoted\" _x_"),
+            ("_x_", "100% \\ \"quoted\" _x_"),
+            ("\\", "100% \\ \"quoted\" _x_"),
+            ("작업", "배치 작업"),
+            ("배치 작", "배치 작업"),
+            ("aab", "aab"),
+        ];
+        for (text, expected) in cases {
+            let order = KeyOrder { sort: KeySort::Issued, descending: true, after: None, limit: 10 };
+            let found = write.view().keys(&all_keys(Some(text)), &order, write_now()).await.unwrap();
+            let names = found.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>();
+            assert_eq!(names, [expected], "{text}");
+        }
+    }
+
+    async fn a_walk_that_ends_early_says_where_and_goes_on_there(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        let rare = NewKey { name: name("z%"), ..fixture.new_key() };
+        let rare = write.issue_key(rare, &fixture.secret()).await.unwrap();
+        write.commit().await.unwrap();
+        fixture.issue_many(6_000).await;
+        let mut read = fixture.store.read().await.unwrap();
+        let mut order = KeyOrder { sort: KeySort::Name, descending: false, after: None, limit: 10 };
+        // Every name but one sorts before it, so the first page finds nothing and has a next one.
+        let first = read.view().keys(&all_keys(Some("z%")), &order, write_now()).await.unwrap();
+        assert!(first.keys.is_empty());
+        order.after = first.next;
+        assert!(order.after.is_some());
+        let second = read.view().keys(&all_keys(Some("z%")), &order, write_now()).await.unwrap();
+        assert_eq!(second.keys.iter().map(|key| key.id).collect::<Vec<_>>(), [rare.id]);
+        assert_eq!(second.next, None);
+    }
+}
+
+fn all_keys(search: Option<&str>) -> KeyFilter {
+    KeyFilter {
+        sight: crate::domain::authority::Sight::Everything,
+        kind: None,
+        status: None,
+        organization: None,
+        created_by: None,
+        search: search.map(str::to_owned),
+    }
 }
