@@ -5,6 +5,7 @@
 //! [`caller`] authenticates, [`crate::problem`] refuses.
 
 pub mod apis;
+pub mod audit;
 pub mod caller;
 pub mod docs;
 pub mod extract;
@@ -77,6 +78,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))
+        .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
         .split_for_parts();
     openapi::complete(&mut document);
