@@ -13,6 +13,7 @@ pub mod gateways;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod leaks;
 pub mod openapi;
 pub mod organizations;
 pub mod refusals;
@@ -78,6 +79,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))
+        .routes(routes!(leaks::report))
         .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
         .split_for_parts();

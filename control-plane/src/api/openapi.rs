@@ -51,6 +51,7 @@ const ID_BYTES: usize = 17;
         (name = "apis", description = "APIs and their policies"),
         (name = "organizations", description = "Organizations"),
         (name = "gateways", description = "Gateways and their workers"),
+        (name = "leaks", description = "Secrets that were found where they should not be"),
         (name = "audit", description = "Who did what, and what was refused"),
         (name = "health", description = "Health"),
     )

@@ -1,6 +1,7 @@
 //! The audit in the database: one entry for each write, in its transaction, and one for each refusal.
 
 use portcullis_core::id::{OrganizationId, UserId};
+use serde_json::Value;
 use sqlx::FromRow;
 
 use super::error::{StorageError, exactly_one};
@@ -134,7 +135,10 @@ impl View<'_> {
 
 impl Write {
     /// Records what was done. It comes last in a write, when its revision is known.
-    pub(super) async fn audit(&mut self, entry: Entry) -> Result<(), StorageError> {
+    pub(super) async fn audit(&mut self, mut entry: Entry) -> Result<(), StorageError> {
+        if let (Some(source), Some(Value::Object(after))) = (&self.source, &mut entry.after) {
+            after.insert("source".to_owned(), source.as_str().into());
+        }
         let actor = self.actor;
         let (now, revision) = (self.now, self.revision());
         let rows = sql("INSERT INTO audit (at, user_id, token_id, action, subject, organization_id, outcome, origin,
