@@ -1,5 +1,7 @@
 //! What holds for every operation.
 
+mod roles;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
