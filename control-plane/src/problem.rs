@@ -92,6 +92,11 @@ impl Problem {
         Self { hint: Hint::RetryAfter("1"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// The same without anything that the request said, where that could be repeated: in what is wrong with fields.
+    pub fn unquoted(self, detail: &str) -> Self {
+        if self.errors.is_empty() { self } else { Faults::one("", detail).into() }
+    }
+
     /// What a refusal with this status can look like, for the description of the API.
     pub fn example(status: StatusCode) -> Self {
         match status {

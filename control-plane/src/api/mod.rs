@@ -5,6 +5,7 @@
 //! [`caller`] authenticates, [`crate::problem`] refuses.
 
 pub mod apis;
+pub mod audit;
 pub mod caller;
 pub mod docs;
 pub mod extract;
@@ -12,6 +13,7 @@ pub mod gateways;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod leaks;
 pub mod openapi;
 pub mod organizations;
 pub mod refusals;
@@ -77,6 +79,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))
+        .routes(routes!(leaks::report))
+        .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
         .split_for_parts();
     openapi::complete(&mut document);

@@ -20,6 +20,7 @@ use utoipa::openapi::{
 };
 
 use super::docs::INSTANT;
+use super::keys::list::SortName;
 use crate::domain::fault::Fault;
 use crate::domain::name::NAME_CHARACTERS_MAX;
 use crate::problem::{MEDIA_TYPE, Problem};
@@ -43,13 +44,15 @@ const ID_BYTES: usize = 17;
                        organizations they belong to and the gateways that enforce them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(Problem, Fault)),
+    components(schemas(Problem, Fault, SortName)),
     security(("access_token" = [])),
     tags(
         (name = "keys", description = "API keys"),
         (name = "apis", description = "APIs and their policies"),
         (name = "organizations", description = "Organizations"),
         (name = "gateways", description = "Gateways and their workers"),
+        (name = "leaks", description = "Secrets that were found where they should not be"),
+        (name = "audit", description = "Who did what, and what was refused"),
         (name = "health", description = "Health"),
     )
 )]

@@ -2,15 +2,16 @@
 //!
 //! A layer around every operation. [`Caller`](super::caller::Caller) leaves here who calls, and a refusal that is
 //! about rights leaves its mark on the answer; what was tried follows from method and path. So no operation can
-//! forget to audit its refusals.
+//! forget to audit its refusals. A look at what is not there at all is a mistake, and leaves nothing.
 //!
 //! A request with an unknown token is not audited: there is no who, and anyone on the network could fill the
-//! disk. A token that is expired or revoked still has an owner.
+//! disk. A token that is expired or revoked still has an owner, so each call with one is.
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -35,19 +36,22 @@ impl Slot {
 const SUBJECT_BYTES_MAX: usize = 40;
 
 /// Records a refusal once its answer is known.
-pub async fn audit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn audit(State(app): State<App>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let slot = Slot::default();
-    request.extensions_mut().insert(slot.clone());
-    let method = request.method().clone();
-    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let subject = matched.as_deref().and_then(|matched| subject_of(matched, request.uri().path()));
-    let response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(slot.clone());
+    let action = matched.and_then(|matched| action_of(&parts.method, matched.as_str()));
+    let subject = subject_of(&mut parts).await;
+    let writes = !parts.method.is_safe();
+    let response = next.run(Request::from_parts(parts, body)).await;
     let status = response.status();
     let denied = response.extensions().get::<DeniedMark>().is_some();
-    let refused = status.is_client_error() && (denied || method != Method::GET);
-    if refused
+    // Whoever calls with a token that is no longer valid is refused because of who they are, whatever they ask.
+    let about_rights = denied || status == StatusCode::UNAUTHORIZED;
+    if status.is_client_error()
+        && (writes || about_rights)
         && let Some(actor) = slot.0.get()
-        && let Some(action) = matched.and_then(|matched| action_of(&method, &matched))
+        && let Some(action) = action
     {
         let refusal = Refusal { action, subject: subject.as_deref(), status: status.as_u16() };
         if let Err(error) = app.store.audit_refusal(*actor, refusal).await {
@@ -57,10 +61,10 @@ pub async fn audit(State(app): State<App>, mut request: Request, next: Next) -> 
     response
 }
 
-/// The id in the path, if it could be one.
-fn subject_of(matched: &str, path: &str) -> Option<String> {
-    let place = matched.split('/').position(|segment| segment == "{id}")?;
-    let id = path.split('/').nth(place)?;
+/// The id in the path as its operation reads it, if it could be one.
+async fn subject_of(parts: &mut Parts) -> Option<String> {
+    let read = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    let (_, id) = read.iter().find(|(name, _)| *name == "id")?;
     let plausible =
         id.len() <= SUBJECT_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     plausible.then(|| id.to_owned())
@@ -69,6 +73,8 @@ fn subject_of(matched: &str, path: &str) -> Option<String> {
 /// What a request tries to do.
 pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
     let (_, resource) = matched.split_once("/v1/")?;
+    // HEAD is a GET of which the answer's body is left out.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
     Some(match (method.as_str(), resource) {
         ("GET", "keys" | "keys/{id}") => Action::KeyRead,
         ("POST", "keys") => Action::KeyIssue,
@@ -91,6 +97,7 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         ("GET", "tokens" | "tokens/{id}") => Action::TokenRead,
         ("POST", "tokens") => Action::TokenCreate,
         ("DELETE", "tokens/{id}") => Action::TokenDelete,
+        ("POST", "sessions") => Action::SessionCreate,
         ("GET", "gateways" | "gateways/{id}") => Action::GatewayRead,
         ("POST", "gateways") => Action::GatewayCreate,
         ("PATCH", "gateways/{id}") => Action::GatewayChange,
@@ -100,3 +107,6 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use super::caller::Peer;
 use super::{App, router};
 use crate::domain::audit::Action;
 use crate::domain::environment::{Clock, Entropy};
@@ -83,6 +84,17 @@ impl Harness {
 
     /// A new user of this organization, or an operator, with an access token.
     pub async fn person_of(&self, name: &str, role: RoleName, organization: &str) -> Person {
+        self.person_until(name, role, organization, None).await
+    }
+
+    /// A new user whose access token ends at an instant.
+    pub async fn person_until(
+        &self,
+        name: &str,
+        role: RoleName,
+        organization: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Person {
         let mut write = self.store.write(None).await.unwrap();
         let home = match role {
             RoleName::Operator => None,
@@ -94,7 +106,7 @@ impl Harness {
         let name = Name::parse(name).unwrap();
         let user = write.create_user(NewUser { name: name.clone(), role, password_hash: None }).await.unwrap().unwrap();
         let secret = self.store.entropy().key(&Brand::default(), Kind::Access).unwrap();
-        let new = NewToken { name, expires_at: None, action: Action::TokenCreate };
+        let new = NewToken { name, expires_at, action: Action::TokenCreate };
         write.create_token(&user, new, &secret).await.unwrap();
         write.commit().await.unwrap();
         Person { user, token: secret.reveal().to_owned() }
@@ -144,6 +156,12 @@ impl Harness {
         }
     }
 
+    /// The audit as an operator reads it, newest first.
+    pub async fn audit(&self, query: &str) -> Vec<Value> {
+        let page = self.get(&format!("/v1/audit?limit=200&{query}")).await.expect(200);
+        page["items"].as_array().unwrap().clone()
+    }
+
     /// What the revision is and what is in every table but the audit, to show that a refusal changed nothing.
     pub async fn fingerprint(&self) -> String {
         let snapshot = self.store.snapshot(&Serves::Everything).await.unwrap();
@@ -179,6 +197,12 @@ impl Call {
         self.authorization(Some(&format!("Bearer {}", person.token)))
     }
 
+    /// Calls from the other end of this connection.
+    pub fn from(mut self, peer: Peer) -> Self {
+        self.request.extensions_mut().insert(peer);
+        self
+    }
+
     pub fn anonymous(self) -> Self {
         self.authorization(None)
     }
@@ -195,6 +219,11 @@ impl Call {
 
     pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
+    }
+
+    /// The status of an answer that has no body.
+    pub async fn status(self) -> u16 {
+        self.router.oneshot(self.request).await.unwrap().status().as_u16()
     }
 
     pub async fn send(self) -> Answer {

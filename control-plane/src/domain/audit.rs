@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use portcullis_core::api::Access;
 use portcullis_core::id::{OrganizationId, TokenId, UserId};
 use portcullis_core::wire::Revision;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::api::Api;
 use super::gateway::{Gateway, Serves};
@@ -21,9 +23,9 @@ use super::user::{AccessToken, User};
 macro_rules! actions {
     ($($(#[$doc:meta])* $action:ident = $name:literal,)+) => {
         /// What was done or tried.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub enum Action {
-            $($(#[$doc])* $action,)+
+            $($(#[$doc])* #[serde(rename = $name)] $action,)+
         }
 
         impl Action {
@@ -167,6 +169,8 @@ pub struct Recorded {
     pub user: Option<UserId>,
     /// What they are called.
     pub user_name: Option<String>,
+    /// Where they belong; `None` for operators as well.
+    pub user_organization: Option<OrganizationId>,
     /// By which token.
     pub token: Option<TokenId>,
     /// What.

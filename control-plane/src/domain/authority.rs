@@ -20,7 +20,7 @@ use portcullis_core::id::{OrganizationId, UserId};
 use super::actor::Actor;
 use super::api::Api;
 use super::key::Key;
-use super::user::{Role, User};
+use super::user::{AccessToken, Role, User};
 
 /// Why something is not done for someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,11 @@ impl Actor {
             Sight::Own(user) => key.created_by == user,
         };
         if allowed { Ok(()) } else { Err(Denied::Hidden) }
+    }
+
+    /// Whether they may know who did something that concerns them: those of other organizations they may not.
+    pub fn sees_someone_of(&self, organization: Option<OrganizationId>) -> bool {
+        organization.is_none_or(|organization| self.sees_organization(organization).is_ok())
     }
 
     /// Whether something of this organization is of their world.
@@ -126,6 +131,16 @@ impl Actor {
     pub fn manages_user(&self, user: &User) -> Result<(), Denied> {
         self.sees_user(user)?;
         self.administers()
+    }
+
+    /// Whether they may see and revoke this token, whose owner is of this organization.
+    pub fn handles_token(&self, token: &AccessToken, owners: Option<OrganizationId>) -> Result<(), Denied> {
+        let allowed = match self.sight() {
+            Sight::Everything => true,
+            Sight::Organization(organization) => owners == Some(organization),
+            Sight::Own(user) => token.user == user,
+        };
+        if allowed { Ok(()) } else { Err(Denied::Hidden) }
     }
 
     /// Whether they may give someone this role.

@@ -35,10 +35,14 @@ impl Timestamp {
 
     /// Reads RFC 3339, cutting off what is finer than a millisecond.
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
-        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
-        let unix_ms = instant.unix_timestamp_nanos().div_euclid(1_000_000);
-        let unix_ms = u64::try_from(unix_ms).map_err(|_| TimestampError)?;
+        let unix_ms = u64::try_from(unix_ms_of(text)?).map_err(|_| TimestampError)?;
         (unix_ms <= UNIX_MS_MAX).then_some(Self(unix_ms)).ok_or(TimestampError)
+    }
+
+    /// Reads RFC 3339 as a bound of what is searched: an instant that is out of reach becomes the nearest that is not.
+    pub fn parse_bound(text: &str) -> Result<Self, TimestampError> {
+        let unix_ms = unix_ms_of(text)?.clamp(0, i128::from(UNIX_MS_MAX));
+        u64::try_from(unix_ms).map(Self).map_err(|_| TimestampError)
     }
 
     /// The instant that lies `duration` before this one, 1970 at the earliest.
@@ -46,6 +50,11 @@ impl Timestamp {
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(ms))
     }
+}
+
+fn unix_ms_of(text: &str) -> Result<i128, TimestampError> {
+    let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
+    Ok(instant.unix_timestamp_nanos().div_euclid(1_000_000))
 }
 
 impl fmt::Display for Timestamp {
@@ -96,6 +105,15 @@ mod tests {
         for text in refused {
             assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bound_that_is_out_of_reach_becomes_the_nearest_that_is_not() {
+        let bound = |text| Timestamp::parse_bound(text).map(Timestamp::unix_ms);
+        assert_eq!(bound("0001-01-01T00:00:00Z"), Ok(0));
+        assert_eq!(bound("1970-01-01T00:00:01Z"), Ok(1_000));
+        assert_eq!(bound("9999-12-31T23:59:59-01:00"), Ok(UNIX_MS_MAX));
+        assert_eq!(bound("tomorrow"), Err(TimestampError));
     }
 
     proptest! {

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Each file is read once, in bounded memory. What cannot be read is said and counted, and the rest is scanned
-//! all the same. No secret leaves this module: a finding holds it masked, and a path that contains one is masked
-//! before it is printed. Keys that are encoded are not found: UTF-16, base64, compressed.
+//! all the same. A finding holds the secret masked, and a path that contains one is masked before it is
+//! printed; only [`Scanner::keys`] hands out keys, as a type that does not show them. Keys that are encoded are not found: UTF-16, base64, compressed.
 
 mod report;
 mod scanner;

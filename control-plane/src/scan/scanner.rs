@@ -74,6 +74,16 @@ impl Scanner {
         shown
     }
 
+    /// The keys in `text` themselves, in their order, one that occurs twice included twice.
+    pub fn keys<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (Kind, PlainKey)> + 'a {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let hit = self.first(text.as_bytes(), from)?;
+            from = hit.at + 1;
+            Some((hit.kind, hit.key))
+        })
+    }
+
     /// The first key in `text` that starts at `from` or later.
     fn first(&self, text: &[u8], mut from: usize) -> Option<Hit> {
         loop {

@@ -1,6 +1,7 @@
 //! The audit in the database: one entry for each write, in its transaction, and one for each refusal.
 
 use portcullis_core::id::{OrganizationId, UserId};
+use serde_json::Value;
 use sqlx::FromRow;
 
 use super::error::{StorageError, exactly_one};
@@ -52,6 +53,7 @@ struct Row {
     at: i64,
     user_id: Option<i64>,
     user_name: Option<String>,
+    user_organization: Option<i64>,
     token_id: Option<i64>,
     action: String,
     subject: Option<String>,
@@ -74,6 +76,7 @@ impl TryFrom<Row> for Recorded {
             at: AUDIT.instant(row.at)?,
             user: row.user_id.map(to_id),
             user_name: row.user_name,
+            user_organization: row.user_organization.map(to_id),
             token: row.token_id.map(to_id),
             action: action.ok_or_else(|| AUDIT.corrupt("an unknown action"))?,
             subject: row.subject,
@@ -90,8 +93,9 @@ impl TryFrom<Row> for Recorded {
 impl View<'_> {
     /// The newest `limit` entries that pass `filter`.
     pub async fn audit(&mut self, filter: &AuditFilter, limit: u32) -> Result<AuditPage, StorageError> {
-        let mut query = sql("SELECT a.sequence, a.at, a.user_id, u.name AS user_name, a.token_id, a.action, a.subject,
-                 a.organization_id, a.status, a.origin, a.revision, a.before, a.after
+        let mut query =
+            sql("SELECT a.sequence, a.at, a.user_id, u.name AS user_name, u.organization_id AS user_organization,
+                 a.token_id, a.action, a.subject, a.organization_id, a.status, a.origin, a.revision, a.before, a.after
              FROM audit a LEFT JOIN users u ON u.id = a.user_id WHERE 1 = 1");
         if let Some(organization) = filter.organization {
             query.push(" AND a.organization_id = ").push_bind(from_id(organization));
@@ -131,7 +135,10 @@ impl View<'_> {
 
 impl Write {
     /// Records what was done. It comes last in a write, when its revision is known.
-    pub(super) async fn audit(&mut self, entry: Entry) -> Result<(), StorageError> {
+    pub(super) async fn audit(&mut self, mut entry: Entry) -> Result<(), StorageError> {
+        if let (Some(source), Some(Value::Object(after))) = (&self.source, &mut entry.after) {
+            after.insert("source".to_owned(), source.as_str().into());
+        }
         let actor = self.actor;
         let (now, revision) = (self.now, self.revision());
         let rows = sql("INSERT INTO audit (at, user_id, token_id, action, subject, organization_id, outcome, origin,

@@ -49,6 +49,10 @@ impl View<'_> {
         if let Ok(id) = reference.parse() {
             return self.organization(id).await;
         }
+        // PostgreSQL takes no NUL in a text.
+        if reference.contains('\0') {
+            return Ok(None);
+        }
         let row: Option<Row> =
             sql("SELECT id, name, created_at FROM organizations WHERE name = $1 AND deleted_at IS NULL")
                 .bind(reference)

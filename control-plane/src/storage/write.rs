@@ -30,6 +30,7 @@ pub struct Write {
     pub(super) entropy: Entropy,
     revision: Option<Revision>,
     changes_gateway: bool,
+    pub(super) source: Option<String>,
     feed: Feed,
 }
 
@@ -45,6 +46,7 @@ impl Store {
             entropy: self.0.entropy.clone(),
             revision: None,
             changes_gateway: false,
+            source: None,
             feed: self.0.feed.clone(),
         })
     }
@@ -59,6 +61,11 @@ impl Write {
     /// The instant of this write.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Has the audit entries of this write say where what led to it was found. There must be no secret in it.
+    pub fn set_source(&mut self, source: String) {
+        self.source = Some(source);
     }
 
     pub(super) fn session(&mut self) -> Session<'_> {
