@@ -19,7 +19,7 @@ use crate::domain::audit::{Action, Entry, OwnedToken};
 use crate::domain::authority::Sight;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::{AccessToken, Role, RoleName, User};
+use crate::domain::user::{AccessToken, Role, User};
 
 const ACCESS_TOKENS: Columns = Columns("access_tokens");
 
@@ -349,17 +349,15 @@ impl Write {
     }
 
     async fn bootstrap_token(&mut self) -> Result<Option<BootstrapToken>, StorageError> {
-        let row: Option<(i64, Vec<u8>, i64, String, Option<i64>)> =
-            sql("SELECT t.id, t.digest, u.id, u.role, u.deleted_at FROM access_tokens t
-                 JOIN users u ON u.id = t.user_id WHERE t.bootstrap AND t.revoked_at IS NULL")
-            .optional(self.session())
-            .await?;
-        let Some((id, digest, user, role, deleted_at)) = row else {
+        let row: Option<(i64, Vec<u8>, Option<i64>)> = sql("SELECT t.id, t.digest,
+                 CASE WHEN u.role = 'operator' AND u.deleted_at IS NULL THEN u.id END
+             FROM access_tokens t JOIN users u ON u.id = t.user_id WHERE t.bootstrap AND t.revoked_at IS NULL")
+        .optional(self.session())
+        .await?;
+        let Some((id, digest, operator)) = row else {
             return Ok(None);
         };
-        let operates = role == RoleName::Operator.name() && deleted_at.is_none();
-        let operator = operates.then(|| to_id(user));
-        Ok(Some(BootstrapToken { id, digest: ACCESS_TOKENS.digest(&digest)?, operator }))
+        Ok(Some(BootstrapToken { id, digest: ACCESS_TOKENS.digest(&digest)?, operator: operator.map(to_id) }))
     }
 
     /// The operator called `operator`, who is created if there is none; under another name if somebody else has
