@@ -133,6 +133,12 @@ impl Actor {
         self.administers()
     }
 
+    /// Whether they may set this user's password: everyone their own, and who manages users those of the others.
+    pub fn sets_password(&self, user: &User) -> Result<(), Denied> {
+        self.sees_user(user)?;
+        if user.id == self.user { Ok(()) } else { self.administers() }
+    }
+
     /// Whether they may see and revoke this token, whose owner is of this organization.
     pub fn handles_token(&self, token: &AccessToken, owners: Option<OrganizationId>) -> Result<(), Denied> {
         let allowed = match self.sight() {

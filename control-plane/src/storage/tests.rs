@@ -17,6 +17,7 @@ use crate::domain::timestamp::Timestamp;
 
 mod contract;
 mod laws;
+mod people;
 mod postgres;
 mod scale;
 mod sqlite;

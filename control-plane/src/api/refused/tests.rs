@@ -126,7 +126,7 @@ async fn a_token_that_is_no_longer_valid_still_says_who_called() {
     let expired = harness.person_until("expired", RoleName::Admin, "acme", Some(now)).await;
     let revoked = harness.person("revoked", RoleName::Admin).await;
     let mut write = harness.store.write(None).await.unwrap();
-    for token in write.view().tokens(crate::domain::authority::Sight::Own(revoked.user.id)).await.unwrap() {
+    for token in write.view().tokens(crate::domain::authority::Sight::Own(revoked.user.id), now).await.unwrap() {
         write.revoke_token(&token, None, crate::domain::audit::Action::TokenDelete).await.unwrap();
     }
     write.commit().await.unwrap();

@@ -54,6 +54,21 @@ const ROWS: &[Row] = &[
     ("DELETE /v1/organizations/{acme}",    "",                                                                        [401, 401, 401, 403, 403, 404, 403, 409]),
     ("DELETE /v1/organizations/{empty}",   "",                                                                        [401, 401, 401, 404, 404, 404, 404, 200]),
 
+    ("GET /v1/users",                       "",                                                                       [401, 401, 401, 200, 200, 200, 200, 200]),
+    ("POST /v1/users",                      r#"{"name": "n", "role": "member", "organization": "acme"}"#,             [401, 401, 401, 403, 403, 422, 201, 201]),
+    ("POST /v1/users",                      r#"{"name": "n", "role": "operator"}"#,                                   [401, 401, 401, 403, 403, 403, 403, 201]),
+    ("GET /v1/users/{owner}",               "",                                                                       [401, 401, 401, 404, 200, 404, 200, 200]),
+    ("PATCH /v1/users/{owner}",             r#"{"name": "n"}"#,                                                       [401, 401, 401, 404, 403, 404, 200, 200]),
+    ("PATCH /v1/users/{owner}",             r#"{"role": "operator", "organization": null}"#,                          [401, 401, 401, 404, 403, 404, 403, 200]),
+    ("PATCH /v1/users/{owner}",             r#"{"password": "a long enough secret"}"#,                                [401, 401, 401, 404, 200, 404, 200, 200]),
+    ("DELETE /v1/users/{owner}",            "",                                                                       [401, 401, 401, 404, 403, 404, 200, 200]),
+
+    ("GET /v1/tokens",                      "",                                                                       [401, 401, 401, 200, 200, 200, 200, 200]),
+    ("POST /v1/tokens",                     r#"{"name": "n"}"#,                                                       [401, 401, 401, 201, 201, 201, 201, 201]),
+    ("GET /v1/tokens/{owners_token}",       "",                                                                       [401, 401, 401, 404, 200, 404, 200, 200]),
+    ("DELETE /v1/tokens/{owners_token}",    "",                                                                       [401, 401, 401, 404, 200, 404, 200, 200]),
+    ("POST /v1/sessions",                  r#"{"name": "nobody"}"#,                                                   [422, 422, 422, 422, 422, 422, 422, 422]),
+
     ("GET /v1/gateways",                   "",                                                                        [401, 401, 401, 403, 403, 403, 403, 200]),
     ("POST /v1/gateways",                  r#"{"name": "n"}"#,                                                        [401, 401, 401, 403, 403, 403, 403, 201]),
     ("GET /v1/gateways/{gateway}",         "",                                                                        [401, 401, 401, 404, 404, 404, 404, 200]),
@@ -88,6 +103,8 @@ impl World {
         let body = json!({"kind": "serverless", "name": "k"});
         let key = harness.call("POST", "/v1/keys").by(&owner).json(&body).send().await.expect(201);
         let members = harness.call("POST", "/v1/keys").by(&member).json(&body).send().await.expect(201);
+        let listed = harness.call("GET", "/v1/tokens").by(&owner).send().await.expect(200);
+        let owners_token = text(&listed["items"][0], "id").to_owned();
         let acme = text(&key, "organization").to_owned();
         let apis = harness.get("/v1/apis").await.expect(200);
         let api = |name: &str| {
@@ -104,6 +121,8 @@ impl World {
             ("other", id(&other)),
             ("empty", id(&empty)),
             ("gateway", id(&gateway)),
+            ("owner", owner.user.id.to_string()),
+            ("owners_token", owners_token),
         ]);
         let tokens = BTreeMap::from([
             ("wrong", "pc_adm_wrong".to_owned()),
