@@ -148,6 +148,8 @@ CREATE TABLE idempotency (
     idempotency_key TEXT   NOT NULL,
     request_digest  BYTEA  NOT NULL CHECK (octet_length(request_digest) = 32),
     subject         TEXT   NOT NULL,
+    -- The secret that it made, where there is one: once the thing has another secret, there is nothing to retry.
+    secret_digest   BYTEA  CHECK (octet_length(secret_digest) = 32),
     created_at      BIGINT NOT NULL,
     PRIMARY KEY (token_id, idempotency_key)
 );

@@ -90,6 +90,8 @@ CREATE TABLE idempotency (
     idempotency_key TEXT    NOT NULL,
     request_digest  BLOB    NOT NULL CHECK (length(request_digest) = 32),
     subject         TEXT    NOT NULL,
+    -- The secret that it made, where there is one: once the thing has another secret, there is nothing to retry.
+    secret_digest   BLOB    CHECK (length(secret_digest) = 32),
     created_at      INTEGER NOT NULL,
     PRIMARY KEY (token_id, idempotency_key)
 ) STRICT, WITHOUT ROWID;

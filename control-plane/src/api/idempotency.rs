@@ -6,7 +6,8 @@
 //! `Idempotency-Replayed: true`; where a secret belongs to it, a new one in place of the one that got lost on its
 //! way. A secret cannot be repeated, as it is stored nowhere.
 //!
-//! The same key with another request is refused with 422.
+//! The same key with another request is refused with 422. So is, with 409, a retry that comes so late that what the
+//! request made has been given yet another secret: that one is somebody's, and stays.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -42,9 +43,26 @@ pub enum ReplayError {
     /// The `Idempotency-Key` stands for another request.
     #[error("This Idempotency-Key was used with another request.")]
     OtherRequest,
+    /// What it made has a later secret.
+    #[error("What this request made has been given another secret since.")]
+    Superseded,
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// What an earlier request made.
+pub struct Made<K> {
+    /// Its id.
+    pub id: Id<K>,
+    secret: Option<Digest>,
+}
+
+impl<K> Made<K> {
+    /// Checks that what has the secret `current` now has had no other since the earlier request.
+    pub fn check(&self, current: Digest) -> Result<(), ReplayError> {
+        if self.secret.is_none_or(|secret| secret == current) { Ok(()) } else { Err(ReplayError::Superseded) }
+    }
 }
 
 /// The `Idempotency-Key` of a request, if it has one, and where the request goes.
@@ -84,7 +102,7 @@ impl Idempotency {
         write: &mut Write,
         actor: Actor,
         body: Digest,
-    ) -> Result<Option<Id<K>>, ReplayError> {
+    ) -> Result<Option<Made<K>>, ReplayError> {
         let Some(key) = &self.key else {
             return Ok(None);
         };
@@ -95,21 +113,23 @@ impl Idempotency {
             return Err(ReplayError::OtherRequest);
         }
         // Another sort of id cannot come from the same path.
-        earlier.subject.parse().map(Some).map_err(|_| ReplayError::OtherRequest)
+        let id = earlier.subject.parse().map_err(|_| ReplayError::OtherRequest)?;
+        Ok(Some(Made { id, secret: earlier.secret }))
     }
 
-    /// Remembers what this request has made.
+    /// Remembers what this request has made, and with which secret.
     pub async fn remember<K: Named>(
         &self,
         write: &mut Write,
         actor: Actor,
         body: Digest,
         made: Id<K>,
+        secret: Option<Digest>,
     ) -> Result<(), StorageError> {
         let Some(key) = &self.key else {
             return Ok(());
         };
-        let made = Earlier { request: self.request(body), subject: made.to_string() };
+        let made = Earlier { request: self.request(body), subject: made.to_string(), secret };
         write.remember_request(actor, key, &made).await
     }
 

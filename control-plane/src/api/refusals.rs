@@ -59,6 +59,9 @@ pub enum WriteError {
     /// The `Idempotency-Key` stands for another request.
     #[error("This Idempotency-Key was used with another request.")]
     OtherRequest,
+    /// What this request made before has a later secret.
+    #[error("What this request made has been given another secret since.")]
+    Superseded,
     /// What this request made before has been deleted since.
     #[error("What this request made has been deleted since.")]
     Gone,
@@ -109,6 +112,7 @@ impl From<ReplayError> for WriteError {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::OtherRequest => Self::OtherRequest,
+            ReplayError::Superseded => Self::Superseded,
             ReplayError::Storage(error) => Self::Storage(error),
         }
     }
@@ -120,7 +124,7 @@ impl IntoResponse for WriteError {
             Self::Unknown(what) => Problem::not_found(what),
             Self::Denied(denied, what) => Problem::denied(denied, what),
             Self::Fields(faults) => faults.into(),
-            Self::Conflict(_) | Self::Gone => Problem::new(StatusCode::CONFLICT, self),
+            Self::Conflict(_) | Self::Gone | Self::Superseded => Problem::new(StatusCode::CONFLICT, self),
             Self::OtherRequest => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, self),
             Self::Entropy(error) => error.into(),
             Self::Hasher(error) => error.into(),

@@ -1,5 +1,5 @@
 //! What a request with an `Idempotency-Key` made
-//! (draft-ietf-httpapi-idempotency-key-header): its id and the digest of the request, never a secret.
+//! (draft-ietf-httpapi-idempotency-key-header): its id, and the digests of the request and of the secret that it made.
 
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Earlier {
     pub request: Digest,
     /// The id of what it made.
     pub subject: String,
+    /// The digest of the secret that it made last, if what it made has one.
+    pub secret: Option<Digest>,
 }
 
 impl Write {
@@ -36,16 +38,20 @@ impl Write {
             .bind(from_instant(oldest))
             .execute(self.session())
             .await?;
-        let row: Option<(Vec<u8>, String)> =
-            sql("SELECT request_digest, subject FROM idempotency WHERE token_id = $1 AND idempotency_key = $2")
-                .bind(from_id(actor.token))
-                .bind(idempotency_key)
-                .optional(self.session())
-                .await?;
-        row.map(|(request, subject)| Ok(Earlier { request: IDEMPOTENCY.digest(&request)?, subject })).transpose()
+        let row: Option<(Vec<u8>, String, Option<Vec<u8>>)> = sql("SELECT request_digest, subject, secret_digest
+             FROM idempotency WHERE token_id = $1 AND idempotency_key = $2")
+        .bind(from_id(actor.token))
+        .bind(idempotency_key)
+        .optional(self.session())
+        .await?;
+        let Some((request, subject, secret)) = row else {
+            return Ok(None);
+        };
+        let secret = secret.map(|digest| IDEMPOTENCY.digest(&digest)).transpose()?;
+        Ok(Some(Earlier { request: IDEMPOTENCY.digest(&request)?, subject, secret }))
     }
 
-    /// Remembers what this request made.
+    /// Remembers what this request made, or made again.
     pub async fn remember_request(
         &mut self,
         actor: Actor,
@@ -53,12 +59,16 @@ impl Write {
         made_by_it: &Earlier,
     ) -> Result<(), StorageError> {
         let now = self.now;
-        let rows = sql("INSERT INTO idempotency (token_id, idempotency_key, request_digest, subject, created_at)
-             VALUES ($1, $2, $3, $4, $5)")
+        // A retry makes another secret in place of the first; all else stays.
+        let rows = sql("INSERT INTO idempotency (token_id, idempotency_key, request_digest, subject, secret_digest,
+                 created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (token_id, idempotency_key) DO UPDATE SET secret_digest = excluded.secret_digest")
         .bind(from_id(actor.token))
         .bind(idempotency_key)
         .bind(made_by_it.request.as_bytes().as_slice())
         .bind(made_by_it.subject.as_str())
+        .bind(made_by_it.secret.as_ref().map(|secret| secret.as_bytes().as_slice()))
         .bind(from_instant(now))
         .execute(self.session())
         .await?;

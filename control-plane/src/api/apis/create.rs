@@ -71,12 +71,12 @@ pub async fn create(
     let draft = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     if let Some(earlier) = idempotency.earlier::<ApiMark>(&mut write, actor, body.digest).await? {
-        let api = write.view().api(earlier).await?.ok_or(WriteError::Gone)?;
+        let api = write.view().api(earlier.id).await?.ok_or(WriteError::Gone)?;
         return Ok(replayed(answer(api)));
     }
     let new = resolve(&mut write.view(), draft).await?;
     let api = write.create_api(new).await??;
-    idempotency.remember(&mut write, actor, body.digest, api.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, api.id, None).await?;
     write.commit().await?;
     Ok(answer(api))
 }

@@ -54,8 +54,10 @@ pub async fn create(
     let mut write = app.store.write(Some(actor)).await?;
     let head = write.view().head().await?;
     if let Some(earlier) = idempotency.earlier::<GatewayMark>(&mut write, actor, body.digest).await? {
-        let before = write.view().gateway(earlier).await?.ok_or(WriteError::Gone)?;
+        let before = write.view().gateway(earlier.id).await?.ok_or(WriteError::Gone)?;
+        earlier.check(before.digest)?;
         let gateway = write.reissue_gateway(&before, &token).await?;
+        idempotency.remember(&mut write, actor, body.digest, gateway.id, Some(gateway.digest)).await?;
         write.commit().await?;
         return Ok(replayed(answer(gateway, token, head)));
     }
@@ -65,7 +67,7 @@ pub async fn create(
     };
     let gateway = write.create_gateway(NewGateway { name, serves }, &token).await?;
     let gateway = gateway.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
-    idempotency.remember(&mut write, actor, body.digest, gateway.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, gateway.id, Some(gateway.digest)).await?;
     write.commit().await?;
     Ok(answer(gateway, token, head))
 }

@@ -14,7 +14,7 @@ use super::{GatewayView, IssuedGateway, handled};
 use crate::api::caller::Caller;
 use crate::api::extract::{MaybeJsonBody, PathId};
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
-use crate::api::refusals::{Always, BadBody, NotFound, WriteError};
+use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
 use crate::api::{App, created};
 
 /// Nothing can be said so far. It may be left out.
@@ -31,7 +31,7 @@ pub struct ReissueGateway {}
         (status = 201, body = IssuedGateway, description = "The gateway with its new token",
          headers(("Location" = String, description = "Where the gateway is found"),
                  ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
-        Always, NotFound, BadBody,
+        Always, NotFound, BadBody, Conflict,
     )
 )]
 pub async fn reissue(
@@ -44,17 +44,18 @@ pub async fn reissue(
     let token = app.store.entropy().key(&app.brand, Kind::Gateway)?;
     let mut write = app.store.write(Some(actor)).await?;
     let before = handled(&mut write.view(), id, actor).await?;
-    let retry = idempotency.earlier::<GatewayMark>(&mut write, actor, body.digest).await?.is_some();
-    let gateway = write.reissue_gateway(&before, &token).await?;
-    if !retry {
-        idempotency.remember(&mut write, actor, body.digest, id).await?;
+    let earlier = idempotency.earlier::<GatewayMark>(&mut write, actor, body.digest).await?;
+    if let Some(earlier) = &earlier {
+        earlier.check(before.digest)?;
     }
+    let gateway = write.reissue_gateway(&before, &token).await?;
+    idempotency.remember(&mut write, actor, body.digest, id, Some(gateway.digest)).await?;
     let head = write.view().head().await?;
     write.commit().await?;
     let workers = app.fleet.of(id, app.store.clock().now());
     let place = format!("/v1/gateways/{id}");
     let response = created(place, IssuedGateway { token, view: GatewayView::new(gateway, workers, head) });
-    Ok(if retry { replayed(response) } else { response })
+    Ok(if earlier.is_some() { replayed(response) } else { response })
 }
 
 #[cfg(test)]

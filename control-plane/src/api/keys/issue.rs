@@ -7,7 +7,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use portcullis_core::id::{Key as KeyMark, KeyId, OrganizationId};
+use portcullis_core::id::{Key as KeyMark, OrganizationId};
 use portcullis_core::key::{ApiKind, Kind};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use super::{EXPIRY_PAST, KeyView, KindName, RATE_LIMIT_KIND, issued, parse_expir
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::JsonBody;
-use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::idempotency::{Idempotency, IdempotencyHeader, Made, replayed};
 use crate::api::refusals::{Always, BadBody, Conflict, WriteError};
 use crate::domain::actor::Actor;
 use crate::domain::fault::Faults;
@@ -80,22 +80,26 @@ pub async fn issue(
     if let Some(earlier) = idempotency.earlier::<KeyMark>(&mut write, actor, body.digest).await? {
         let before = replayable(&mut write, earlier).await?;
         let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
+        idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
         write.commit().await?;
         return Ok(replayed(issued(secret, KeyView::new(key, now))));
     }
     let new = resolve(&mut write, actor, draft).await?;
     let key = write.issue_key(new, &secret).await?;
-    idempotency.remember(&mut write, actor, body.digest, key.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
     write.commit().await?;
     Ok(issued(secret, KeyView::new(key, now)))
 }
 
 /// The key that the earlier request issued, if it can have a new secret.
-async fn replayable(write: &mut Write, earlier: KeyId) -> Result<Key, WriteError> {
+async fn replayable(write: &mut Write, earlier: Made<KeyMark>) -> Result<Key, WriteError> {
     let now = write.now();
-    let key = write.view().key(earlier).await?.ok_or(WriteError::Gone)?;
+    let key = write.view().key(earlier.id).await?.ok_or(WriteError::Gone)?;
     match key.status(now) {
-        KeyStatus::Active => Ok(key),
+        KeyStatus::Active => {
+            earlier.check(key.digest)?;
+            Ok(key)
+        }
         KeyStatus::Expired => Err(WriteError::Conflict("The key that this request issued has expired.".to_owned())),
         KeyStatus::Revoked => Err(WriteError::Gone),
     }

@@ -67,8 +67,10 @@ pub async fn reissue(
         return Err(WriteError::Conflict(REVOKED.to_owned()));
     }
     let secret = app.store.entropy().key(&app.brand, Kind::Api(before.kind))?;
-    if idempotency.earlier::<KeyMark>(&mut write, actor, body.digest).await?.is_some() {
+    if let Some(earlier) = idempotency.earlier::<KeyMark>(&mut write, actor, body.digest).await? {
+        earlier.check(before.digest)?;
         let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
+        idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
         write.commit().await?;
         return Ok(replayed(issued(secret, KeyView::new(key, now))));
     }
@@ -79,7 +81,7 @@ pub async fn reissue(
         return Err(Faults::one("/expires_at", detail).into());
     }
     let key = write.reissue_key(&before, expires_at, handover(overlap_seconds, now), &secret).await?;
-    idempotency.remember(&mut write, actor, body.digest, key.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
     write.commit().await?;
     Ok(issued(secret, KeyView::new(key, now)))
 }
@@ -237,6 +239,11 @@ mod tests {
         assert_eq!(digests, [digest_of(&again), digest_of(&first)]);
         let other = harness.call("POST", &path).header("idempotency-key", "a").json(&json!({})).send().await;
         other.expect(422);
+        // Somebody else has reissued it in the meantime: theirs stays.
+        harness.post(&path, json!({})).await.expect(201);
+        let before = harness.fingerprint().await;
+        attempt().await.expect(409);
+        assert_eq!(harness.fingerprint().await, before);
     }
 
     #[tokio::test]

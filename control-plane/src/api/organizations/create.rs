@@ -45,12 +45,12 @@ pub async fn create(
     let name = Name::parse(&body.value.name).map_err(|error| Faults::one("/name", error))?;
     let mut write = app.store.write(Some(actor)).await?;
     if let Some(earlier) = idempotency.earlier::<OrganizationMark>(&mut write, actor, body.digest).await? {
-        let organization = write.view().organization(earlier).await?.ok_or(WriteError::Gone)?;
+        let organization = write.view().organization(earlier.id).await?.ok_or(WriteError::Gone)?;
         return Ok(replayed(answer(organization)));
     }
     let organization = write.create_organization(&name).await?;
     let organization = organization.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
-    idempotency.remember(&mut write, actor, body.digest, organization.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, organization.id, None).await?;
     write.commit().await?;
     Ok(answer(organization))
 }

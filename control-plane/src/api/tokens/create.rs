@@ -67,7 +67,7 @@ pub async fn create(
     let mut write = app.store.write(Some(actor)).await?;
     let now = write.now();
     if let Some(earlier) = idempotency.earlier::<TokenMark>(&mut write, actor, body.digest).await? {
-        let (before, organization) = write.view().token(earlier).await?.ok_or(WriteError::Gone)?;
+        let (before, organization) = write.view().token(earlier.id).await?.ok_or(WriteError::Gone)?;
         match before.status(now) {
             TokenStatus::Active => {}
             TokenStatus::Expired => {
@@ -75,7 +75,9 @@ pub async fn create(
             }
             TokenStatus::Revoked => return Err(WriteError::Gone),
         }
+        earlier.check(before.digest)?;
         let token = write.replace_token_secret(&before, organization, &secret).await?;
+        idempotency.remember(&mut write, actor, body.digest, token.id, Some(token.digest)).await?;
         write.commit().await?;
         return Ok(replayed(answer(token, secret, now)));
     }
@@ -85,7 +87,7 @@ pub async fn create(
     let owner = write.view().user(actor.user).await?;
     let owner = owner.ok_or_else(|| WriteError::Conflict("Your user has been deleted.".to_owned()))?;
     let token = write.create_token(&owner, new, &secret).await?;
-    idempotency.remember(&mut write, actor, body.digest, token.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, token.id, Some(token.digest)).await?;
     write.commit().await?;
     Ok(answer(token, secret, now))
 }

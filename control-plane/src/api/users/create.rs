@@ -63,14 +63,14 @@ pub async fn create(
     };
     let mut write = app.store.write(Some(actor)).await?;
     if let Some(earlier) = idempotency.earlier::<UserMark>(&mut write, actor, body.digest).await? {
-        let user = write.view().user(earlier).await?.ok_or(WriteError::Gone)?;
+        let user = write.view().user(earlier.id).await?.ok_or(WriteError::Gone)?;
         return Ok(replayed(answer(user)));
     }
     let role = home(&mut write.view(), actor, role, organization.as_deref()).await?;
     actor.grants(role).map_err(WriteError::denied("user"))?;
     let user = write.create_user(NewUser { name, role, password_hash }).await?;
     let user = user.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
-    idempotency.remember(&mut write, actor, body.digest, user.id).await?;
+    idempotency.remember(&mut write, actor, body.digest, user.id, None).await?;
     write.commit().await?;
     Ok(answer(user))
 }
