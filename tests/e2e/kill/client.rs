@@ -16,7 +16,11 @@ use crate::random::Random;
 const KEYS_MAX: usize = 25;
 /// How long an overlap lasts: longer than any run.
 const OVERLAP_SECONDS: u32 = 604_800;
-const TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One request in so many is given up early, with its answer on its way or the write not done yet.
+const GIVEN_UP_EARLY: u64 = 6;
+/// How long such a request gets at most.
+const EARLY_MS_MAX: u64 = 12;
 
 /// What all clients share.
 #[derive(Debug)]
@@ -123,10 +127,14 @@ impl<'a> Client<'a> {
     }
 
     /// The answer to one request, if it came whole and was not to try again.
-    async fn ask(&self, method: &Method, path: &str, body: &Value, idempotency_key: &str) -> Option<Value> {
+    async fn ask(&mut self, method: &Method, path: &str, body: &Value, idempotency_key: &str) -> Option<Value> {
+        let patience = match self.random.below(GIVEN_UP_EARLY) {
+            0 => Duration::from_millis(self.random.below(EARLY_MS_MAX)),
+            _ => PATIENCE,
+        };
         let _passing = self.shared.gate.read().await;
         let url = format!("{}{path}", self.shared.admin_url);
-        let mut request = self.shared.http.request(method.clone(), url).bearer_auth(OPERATOR_TOKEN).timeout(TIMEOUT);
+        let mut request = self.shared.http.request(method.clone(), url).bearer_auth(OPERATOR_TOKEN).timeout(patience);
         if !body.is_null() {
             request = request.json(body).header("idempotency-key", idempotency_key);
         }
