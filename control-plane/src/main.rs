@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use portcullis::cli::failure::Failure;
 use portcullis::cli::serve::{BOOTSTRAP_TOKEN, Serve, Settings};
 use portcullis::cli::{Cli, Command};
 use portcullis::{logging, serve};
@@ -16,6 +17,11 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => run_server(arguments).await,
         Command::Scan(arguments) => ExitCode::from(arguments.run()),
+        Command::User(command) => finish(command.run().await),
+        Command::Token(command) => finish(command.run().await),
+        Command::Backup(arguments) => finish(arguments.run().await),
+        Command::Restore(arguments) => finish(arguments.run().await),
+        Command::Epoch(command) => finish(command.run().await),
     }
 }
 
@@ -29,6 +35,14 @@ async fn run_server(arguments: Serve) -> ExitCode {
     match serve::serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => end(&error, 1),
+    }
+}
+
+/// The exit code of a subcommand that works on the database.
+fn finish(done: Result<(), Failure>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => end(&failure, failure.exit_code()),
     }
 }
 

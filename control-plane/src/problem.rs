@@ -15,11 +15,17 @@ use crate::domain::authority::Denied;
 use crate::domain::environment::EntropyError;
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::name::NameError;
+use crate::domain::throttle::Locked;
+use crate::hasher::HasherError;
 use crate::storage::StorageError;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 const DATABASE_BUSY: &str = "The database cannot serve this request now. Try again in a moment.";
+
+const TOO_MANY_ATTEMPTS: &str = "Too many failed attempts. The Retry-After header says when the next one counts.";
+/// RFC 6750, section 3.1: no error code for a request that presented nothing.
+const CHALLENGE: &str = r#"Bearer realm="portcullis""#;
 
 /// On an answer: it was refused because of who asked.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +61,7 @@ pub struct Problem {
 #[derive(Debug, Clone, Copy)]
 enum Hint {
     None,
-    RetryAfter(&'static str),
+    RetryAfter(u64),
     Challenge(&'static str),
 }
 
@@ -89,7 +95,18 @@ impl Problem {
 
     /// It cannot be done now; the same request may succeed in a second.
     pub fn unavailable(detail: &str) -> Self {
-        Self { hint: Hint::RetryAfter("1"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self { hint: Hint::RetryAfter(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// Too many failed attempts: none counts before that time is over.
+    pub fn locked(locked: Locked) -> Self {
+        let seconds = u64::try_from(locked.retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
+        Self { hint: Hint::RetryAfter(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY_ATTEMPTS) }
+    }
+
+    /// The name or the password is wrong. Which of them is not said.
+    pub fn not_signed_in() -> Self {
+        Self { hint: Hint::Challenge(CHALLENGE), ..Self::new(StatusCode::UNAUTHORIZED, "Wrong name or password.") }
     }
 
     /// What a refusal with this status can look like, for the description of the API.
@@ -100,6 +117,7 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY => Faults::one("/name", NameError).into(),
             StatusCode::INTERNAL_SERVER_ERROR => Self::internal(),
             StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(DATABASE_BUSY),
+            StatusCode::TOO_MANY_REQUESTS => Self::new(status, TOO_MANY_ATTEMPTS),
             StatusCode::BAD_REQUEST => Self::new(status, "limit: expected 1 to 200."),
             StatusCode::CONFLICT => Self::new(status, "There is an organization with this name already."),
             _ => Self::new(status, "What is wrong, in a sentence."),
@@ -127,7 +145,7 @@ impl IntoResponse for Problem {
         match hint {
             Hint::None => {}
             Hint::RetryAfter(seconds) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             Hint::Challenge(challenge) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
@@ -145,9 +163,8 @@ impl From<Faults> for Problem {
 
 impl From<BearerError> for Problem {
     fn from(error: BearerError) -> Self {
-        // RFC 6750, section 3.1: no error code for a request that presented nothing.
         let challenge = match error {
-            BearerError::Missing => r#"Bearer realm="portcullis""#,
+            BearerError::Missing => CHALLENGE,
             BearerError::Ambiguous | BearerError::Malformed => r#"Bearer realm="portcullis", error="invalid_token""#,
         };
         Self {
@@ -173,5 +190,17 @@ impl From<EntropyError> for Problem {
     fn from(error: EntropyError) -> Self {
         tracing::error!(%error, "no secret can be made");
         Self::internal()
+    }
+}
+
+impl From<HasherError> for Problem {
+    fn from(error: HasherError) -> Self {
+        match error {
+            HasherError::Busy => Self::unavailable("Too many passwords are being checked. Try again in a moment."),
+            HasherError::Hash(_) | HasherError::Stopped => {
+                tracing::error!(%error, "a password cannot be hashed");
+                Self::internal()
+            }
+        }
     }
 }

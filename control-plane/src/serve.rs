@@ -11,16 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::{self, App};
+use crate::cli::database::options;
 use crate::cli::serve::Settings;
-use crate::domain::environment::{Clock, Entropy, EntropyError};
+use crate::domain::environment::EntropyError;
 use crate::domain::fleet::Fleet;
 use crate::housekeeping;
 use crate::server::{self, Limits};
-use crate::storage::{Bootstrap, OpenError, StorageError, Store, StoreOptions};
+use crate::storage::{Bootstrap, OpenError, StorageError, Store};
 use crate::sync::{self, SyncPort};
 
-/// How long a lock of the database is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests may go on once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Limits of the admin API. Its clients come and go.
@@ -61,19 +60,13 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let (admin, admin_address) = listen(settings.listen).await?;
     let (filters, sync_address) = listen(settings.sync_listen).await?;
     let stopping = stop_on_signal().map_err(ServeError::System)?;
-    let options = StoreOptions {
-        location: settings.database.clone(),
-        busy_timeout: BUSY_TIMEOUT,
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-    };
-    let store = Store::open(&options).await?;
+    let store = Store::open(&options(settings.database.clone())).await?;
     if let Some(token) = bootstrap(&store, &settings).await? {
         show_once(&token).map_err(ServeError::System)?;
     }
     let fleet = Arc::new(Fleet::default());
     let sync = SyncPort::new(store.clone(), Arc::clone(&fleet), stopping.clone());
-    let app = App { store: store.clone(), brand: Arc::new(settings.brand), fleet };
+    let app = App::new(store.clone(), settings.brand, fleet);
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,
@@ -135,7 +128,7 @@ pub async fn bootstrap(store: &Store, settings: &Settings) -> Result<Option<Plai
         }
         return Ok(None);
     }
-    if write.view().has_access_token().await? {
+    if write.view().has_way_in().await? {
         return Ok(None);
     }
     let token = store.entropy().key(&settings.brand, Kind::Access)?;

@@ -1,86 +1,14 @@
 //! The program itself: what it prints, how it ends, what it leaves behind.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use portcullis_core::key::{ApiKind, Brand, Kind, PlainKey};
 
+mod support;
+use support::{Running, command};
+
 const TOKEN: &str = "a-bootstrap-token-of-the-environment";
-
-fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command
-        .arg("serve")
-        .env_clear()
-        .env("PORTCULLIS_DATA_DIR", data)
-        .env("PORTCULLIS_LISTEN", "127.0.0.1:0")
-        .env("PORTCULLIS_SYNC_LISTEN", "127.0.0.1:0")
-        .env("PORTCULLIS_LOG_FORMAT", "json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-struct Running {
-    child: Child,
-    admin: String,
-    log: BufReader<std::process::ChildStderr>,
-    logged: String,
-}
-
-impl Running {
-    /// Starts the program and waits until it serves.
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut running = Self { child, admin: String::new(), log, logged: String::new() };
-        while running.admin.is_empty() {
-            let mut line = String::new();
-            assert!(running.log.read_line(&mut line).unwrap() > 0, "it ended: {}", running.logged);
-            running.logged.push_str(&line);
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if event["message"] == "serving" {
-                event["admin"].as_str().unwrap().clone_into(&mut running.admin);
-            }
-        }
-        running
-    }
-
-    /// The status of a call with this token.
-    fn call(&self, token: &str) -> u16 {
-        let mut stream = TcpStream::connect(&self.admin).unwrap();
-        let request =
-            format!("GET /v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split(' ').nth(1).unwrap().parse().unwrap()
-    }
-
-    /// Stops it with a signal. Returns what it wrote to standard output and to the log.
-    fn stop(mut self, signal: &str) -> (String, String) {
-        let started = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-        assert!(started.elapsed() < Duration::from_secs(5));
-        let mut out = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.log.read_to_string(&mut self.logged).unwrap();
-        (out, std::mem::take(&mut self.logged))
-    }
-}
-
-/// A test that fails leaves no process behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn the_first_start_shows_a_token_once_and_it_lasts() {

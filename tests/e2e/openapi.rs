@@ -72,6 +72,9 @@ async fn furnished_house() -> House {
     house.reissue(&service.id).await;
     let old = house.issue("serverless", json!({"name": "old", "expires_at": "2100-01-01T00:00:00Z"})).await;
     house.delete(&old.id).await;
+    // The examples in the description sign in as this one.
+    let ada = json!({"name": "ada", "role": "admin", "organization": "acme", "password": "correct horse battery"});
+    house.admin().post("/v1/users", &ada).await;
     house
 }
 

@@ -1,6 +1,7 @@
 //! Who calls: the holder of an access token.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -14,6 +15,18 @@ use crate::problem::Problem;
 /// The other end of the connection; the server adds it to each request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
+
+/// From where a request comes; `None` where there is no connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin(pub Option<IpAddr>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.0.ip())))
+    }
+}
 
 /// An authenticated caller. An operation that takes one cannot be reached without a valid token.
 #[derive(Debug, Clone, Copy)]

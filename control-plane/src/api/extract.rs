@@ -138,6 +138,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
     })?;
     reader.end().map_err(|error| malformed(&error))?;
+    // A list would do for serde: the fields of a struct in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Faults::one("", "expected an object").into());
+    }
     Ok(value)
 }
 
@@ -230,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn a_fault_is_named_by_its_pointer() {
         for (body, pointer) in
-            [(r#"{"a":[1,"x"]}"#, "/a/1"), (r#"{"b":7}"#, "/b"), (r#"{"c/d":7}"#, "/c~1d"), ("[]", "")]
+            [(r#"{"a":[1,"x"]}"#, "/a/1"), (r#"{"b":7}"#, "/b"), (r#"{"c/d":7}"#, "/c~1d"), ("[]", ""), ("[null,null]", "")]
         {
             let (status, problem) = refusal(body).await;
             assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &pointer.into()), "{body}");

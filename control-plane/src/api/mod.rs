@@ -5,6 +5,7 @@
 //! [`caller`] authenticates, [`crate::problem`] refuses.
 
 pub mod apis;
+pub mod attempts;
 pub mod caller;
 pub mod docs;
 pub mod extract;
@@ -16,10 +17,13 @@ pub mod openapi;
 pub mod organizations;
 pub mod refusals;
 pub mod refused;
+pub mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
+pub mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +40,10 @@ use serde::{Serialize, Serializer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use attempts::Attempts;
+
 use crate::domain::fleet::Fleet;
+use crate::hasher::Hasher;
 use crate::problem::Problem;
 use crate::storage::Store;
 
@@ -52,6 +59,18 @@ pub struct App {
     pub brand: Arc<Brand>,
     /// The workers that have been in touch.
     pub fleet: Arc<Fleet>,
+    /// What hashes passwords.
+    pub hasher: Hasher,
+    /// Who has failed to sign in lately.
+    pub attempts: Attempts,
+}
+
+impl App {
+    /// What operates on this database, and knows of no failed attempts yet.
+    pub fn new(store: Store, brand: Brand, fleet: Arc<Fleet>) -> Self {
+        let hasher = Hasher::new(store.entropy().clone());
+        Self { store, brand: Arc::new(brand), fleet, hasher, attempts: Attempts::default() }
+    }
 }
 
 /// Serializes a secret into the one answer that shows it: the only way out of the admin API for any.
@@ -74,6 +93,11 @@ pub fn router(app: App) -> Router {
         .routes(routes!(apis::get::get, apis::patch::patch, apis::delete::delete))
         .routes(routes!(organizations::create::create, organizations::list::list))
         .routes(routes!(organizations::get::get, organizations::patch::patch, organizations::delete::delete))
+        .routes(routes!(users::create::create, users::list::list))
+        .routes(routes!(users::get::get, users::patch::patch, users::delete::delete))
+        .routes(routes!(tokens::create::create, tokens::list::list))
+        .routes(routes!(tokens::get::get, tokens::delete::delete))
+        .routes(routes!(sessions::create::create))
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))

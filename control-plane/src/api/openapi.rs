@@ -49,6 +49,9 @@ const ID_BYTES: usize = 17;
         (name = "keys", description = "API keys"),
         (name = "apis", description = "APIs and their policies"),
         (name = "organizations", description = "Organizations"),
+        (name = "users", description = "Users: people who use this API"),
+        (name = "tokens", description = "Access tokens of this API"),
+        (name = "sessions", description = "Signing in with a password"),
         (name = "gateways", description = "Gateways and their workers"),
         (name = "health", description = "Health"),
     )
@@ -164,7 +167,9 @@ fn complete_response(status: u16, response: &mut Response) {
     }
     let (header, meaning) = match status {
         StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "That a bearer token is asked for, and whether one was sent"),
-        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "After how many seconds to try again"),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            (RETRY_AFTER, "After how many seconds to try again")
+        }
         _ => return,
     };
     let text = Schema::Object(Object::with_type(Type::String));

@@ -11,6 +11,8 @@ use super::idempotency::ReplayError;
 use crate::domain::authority::Denied;
 use crate::domain::environment::EntropyError;
 use crate::domain::fault::Faults;
+use crate::domain::throttle::Locked;
+use crate::hasher::HasherError;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::storage::{ApiConflict, StorageError};
 
@@ -63,6 +65,12 @@ pub enum WriteError {
     /// No secret could be drawn.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    /// Too many wrong passwords came before this one.
+    #[error(transparent)]
+    Locked(#[from] Locked),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -115,6 +123,8 @@ impl IntoResponse for WriteError {
             Self::Conflict(_) | Self::Gone => Problem::new(StatusCode::CONFLICT, self),
             Self::OtherRequest => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, self),
             Self::Entropy(error) => error.into(),
+            Self::Hasher(error) => error.into(),
+            Self::Locked(locked) => Problem::locked(locked),
             Self::Storage(error) => error.into(),
         }
         .into_response()
@@ -198,5 +208,15 @@ pub enum Conflict {}
 impl IntoResponses for Conflict {
     fn responses() -> Responses {
         problems([("409", "Something that exists stands in the way; the detail names it")])
+    }
+}
+
+/// An operation that takes a password can refuse like this.
+#[derive(Debug)]
+pub enum TooManyAttempts {}
+
+impl IntoResponses for TooManyAttempts {
+    fn responses() -> Responses {
+        problems([("429", "Too many wrong passwords; try again after the time that `Retry-After` says")])
     }
 }

@@ -91,6 +91,7 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         ("GET", "tokens" | "tokens/{id}") => Action::TokenRead,
         ("POST", "tokens") => Action::TokenCreate,
         ("DELETE", "tokens/{id}") => Action::TokenDelete,
+        ("POST", "sessions") => Action::SessionCreate,
         ("GET", "gateways" | "gateways/{id}") => Action::GatewayRead,
         ("POST", "gateways") => Action::GatewayCreate,
         ("PATCH", "gateways/{id}") => Action::GatewayChange,

@@ -15,7 +15,6 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::{App, router};
-use crate::domain::audit::Action;
 use crate::domain::environment::{Clock, Entropy};
 use crate::domain::fleet::Fleet;
 use crate::domain::gateway::Serves;
@@ -60,7 +59,7 @@ impl Harness {
         write.set_bootstrap_token(Digest::of(TOKEN.as_bytes())).await.unwrap();
         write.commit().await.unwrap();
         let fleet = Arc::new(Fleet::default());
-        let app = App { store: store.clone(), brand: Arc::default(), fleet: Arc::clone(&fleet) };
+        let app = App::new(store.clone(), Brand::default(), Arc::clone(&fleet));
         Self { router: router(app), store, fleet, now_ms, directory }
     }
 
@@ -94,7 +93,7 @@ impl Harness {
         let name = Name::parse(name).unwrap();
         let user = write.create_user(NewUser { name: name.clone(), role, password_hash: None }).await.unwrap().unwrap();
         let secret = self.store.entropy().key(&Brand::default(), Kind::Access).unwrap();
-        let new = NewToken { name, expires_at: None, action: Action::TokenCreate };
+        let new = NewToken { name, expires_at: None };
         write.create_token(&user, new, &secret).await.unwrap();
         write.commit().await.unwrap();
         Person { user, token: secret.reveal().to_owned() }
@@ -149,7 +148,8 @@ impl Harness {
         let snapshot = self.store.snapshot(&Serves::Everything).await.unwrap();
         let rest = [self.get("/v1/keys").await, self.get("/v1/apis").await];
         let more = [self.get("/v1/organizations").await, self.get("/v1/gateways").await];
-        let lists = rest.iter().chain(&more).map(|answer| answer.json.to_string()).collect::<Vec<_>>();
+        let people = [self.get("/v1/users").await, self.get("/v1/tokens").await];
+        let lists = rest.iter().chain(&more).chain(&people).map(|answer| answer.json.to_string()).collect::<Vec<_>>();
         format!("{:?} {:?} {lists:?}", snapshot.at, snapshot.keys)
     }
 }

@@ -4,8 +4,13 @@
 //! which knows nothing of command lines. Exit codes: 0 is success, 2 is an argument or a setting that is no good,
 //! and the rest is up to the subcommand.
 
+pub mod backup;
+pub mod database;
+pub mod failure;
 pub mod scan;
 pub mod serve;
+pub mod token;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -31,4 +36,20 @@ pub enum Command {
     /// Exits with 0 if there is none, 1 if there is one, and 2 if something could not be read and nothing was
     /// found. What it prints never contains a secret.
     Scan(scan::Scan),
+    /// Create users.
+    #[command(subcommand)]
+    User(user::User),
+    /// Create access tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Write all that is in the database into a new file. May run beside a server. SQLite only.
+    Backup(backup::Backup),
+    /// Make a backup the database, and print its new epoch. Stop the server first. SQLite only.
+    ///
+    /// Every filter then starts over from a snapshot. What came after the backup is forgotten: keys that were
+    /// deleted since open again.
+    Restore(backup::Restore),
+    /// Begin another life of a restored database. Stop the server first.
+    #[command(subcommand)]
+    Epoch(backup::EpochCommand),
 }

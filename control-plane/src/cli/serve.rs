@@ -5,12 +5,12 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use portcullis_core::digest::Digest;
 use portcullis_core::key::Brand;
 
+use super::database::{DatabaseArgs, DatabaseUrlError};
 use crate::bearer::TOKEN_BYTES_MAX;
 use crate::logging::LogFormat;
 use crate::storage::Location;
@@ -29,13 +29,8 @@ pub struct Serve {
     /// Address of the sync port, for filters.
     #[arg(long, env = "PORTCULLIS_SYNC_LISTEN", default_value = "127.0.0.1:8081")]
     sync_listen: String,
-    /// Directory of the database. Created for its owner alone.
-    #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = "./data")]
-    data_dir: PathBuf,
-    /// The database: sqlite://PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which is better set in the
-    /// environment: every user of a machine can read a command line. By default sqlite://DATA_DIR/portcullis.db.
-    #[arg(long, env = "PORTCULLIS_DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// First part of every key: 1 to 10 characters of a-z and 0-9.
     #[arg(long, env = "PORTCULLIS_BRAND", default_value = "pc")]
     brand: String,
@@ -78,8 +73,8 @@ pub enum SettingsError {
         value: String,
     },
     /// Not a database that can be opened.
-    #[error("PORTCULLIS_DATABASE_URL: expected sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
-    Database,
+    #[error(transparent)]
+    Database(#[from] DatabaseUrlError),
     /// Not a token that can be used.
     #[error("{BOOTSTRAP_TOKEN}: expected {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} visible ASCII characters")]
     BootstrapToken,
@@ -101,26 +96,13 @@ impl Settings {
         Ok(Self {
             listen: address("PORTCULLIS_LISTEN", serve.listen)?,
             sync_listen: address("PORTCULLIS_SYNC_LISTEN", serve.sync_listen)?,
-            database: match serve.database_url {
-                Some(url) => location(&url)?,
-                None => Location::Sqlite(serve.data_dir.join("portcullis.db")),
-            },
+            database: serve.database.location()?,
             bootstrap_token: bootstrap_token.map(token_digest).transpose()?,
             brand: serve.brand.parse().map_err(|_| SettingsError::Brand)?,
             log_format: serve.log_format,
             log: serve.log,
         })
     }
-}
-
-/// `sqlite:///absolute/path` or `sqlite://relative/path`, without parameters: the settings that matter are ours. Or
-/// the address of a PostgreSQL database.
-fn location(url: &str) -> Result<Location, SettingsError> {
-    let Some(path) = url.strip_prefix("sqlite://") else {
-        return url.parse().map(Location::Postgres).map_err(|_| SettingsError::Database);
-    };
-    let is_file = !path.is_empty() && !path.contains(['?', '#', '\0']) && path != ":memory:";
-    is_file.then(|| Location::Sqlite(path.into())).ok_or(SettingsError::Database)
 }
 
 fn token_digest(token: OsString) -> Result<Digest, SettingsError> {
@@ -154,7 +136,7 @@ mod tests {
         for url in
             ["mysql://x/y", "postgres:x", "sqlite:", "sqlite://", "p.db", "sqlite://:memory:", "sqlite://a?mode=ro"]
         {
-            assert_eq!(file(url), Err(SettingsError::Database), "{url}");
+            assert_eq!(file(url), Err(SettingsError::Database(DatabaseUrlError)), "{url}");
         }
     }
 

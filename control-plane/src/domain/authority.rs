@@ -20,7 +20,7 @@ use portcullis_core::id::{OrganizationId, UserId};
 use super::actor::Actor;
 use super::api::Api;
 use super::key::Key;
-use super::user::{Role, User};
+use super::user::{AccessToken, Role, User};
 
 /// Why something is not done for someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,22 @@ impl Actor {
     pub fn manages_user(&self, user: &User) -> Result<(), Denied> {
         self.sees_user(user)?;
         self.administers()
+    }
+
+    /// Whether they may set this user's password: everyone their own, and who manages users those of the others.
+    pub fn sets_password(&self, user: &User) -> Result<(), Denied> {
+        self.sees_user(user)?;
+        if user.id == self.user { Ok(()) } else { self.administers() }
+    }
+
+    /// Whether they may see and revoke this token, whose owner is of this organization.
+    pub fn handles_token(&self, token: &AccessToken, owners: Option<OrganizationId>) -> Result<(), Denied> {
+        let allowed = match self.sight() {
+            Sight::Everything => true,
+            Sight::Organization(organization) => owners == Some(organization),
+            Sight::Own(user) => token.user == user,
+        };
+        if allowed { Ok(()) } else { Err(Denied::Hidden) }
     }
 
     /// Whether they may give someone this role.

@@ -27,6 +27,11 @@ impl Name {
         (fits && !text.chars().any(char::is_control)).then(|| Self(name.to_owned())).ok_or(NameError)
     }
 
+    /// What the access token is called that a sign-in makes.
+    pub fn session() -> Self {
+        Self("session".to_owned())
+    }
+
     /// The name's text.
     pub fn as_str(&self) -> &str {
         &self.0

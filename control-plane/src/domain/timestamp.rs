@@ -41,6 +41,12 @@ impl Timestamp {
         (unix_ms <= UNIX_MS_MAX).then_some(Self(unix_ms)).ok_or(TimestampError)
     }
 
+    /// The instant that lies `duration` after this one, the end of the year 9999 at the latest.
+    pub fn after(self, duration: Duration) -> Self {
+        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self::from_unix_ms(self.0.saturating_add(ms))
+    }
+
     /// The instant that lies `duration` before this one, 1970 at the earliest.
     pub fn before(self, duration: Duration) -> Self {
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -99,6 +99,8 @@ pub struct AccessToken {
     pub id: TokenId,
     /// Whose it is: it may do what they may do, no more.
     pub user: UserId,
+    /// What that user is called.
+    pub user_name: Name,
     /// What its owner calls it.
     pub name: Name,
     /// The digest of its secret.
@@ -115,9 +117,24 @@ pub struct AccessToken {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// Whether an access token opens anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenStatus {
+    /// It does.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// It was revoked, for good.
+    Revoked,
+}
+
 impl AccessToken {
-    /// Whether it opens anything at `now`.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    /// Whether it opens anything at `now`. What is revoked stays so, whether or not it would have ended since.
+    pub fn status(&self, now: Timestamp) -> TokenStatus {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => TokenStatus::Revoked,
+            (None, Some(end)) if end <= now => TokenStatus::Expired,
+            (None, _) => TokenStatus::Active,
+        }
     }
 }

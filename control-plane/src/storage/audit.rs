@@ -1,5 +1,7 @@
 //! The audit in the database: one entry for each write, in its transaction, and one for each refusal.
 
+use std::net::IpAddr;
+
 use portcullis_core::id::{OrganizationId, UserId};
 use sqlx::FromRow;
 
@@ -11,6 +13,7 @@ use super::{Store, View};
 use crate::domain::actor::Actor;
 use crate::domain::audit::{Action, Entry, Outcome, Recorded, Refusal};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
 
 const AUDIT: Columns = Columns("audit");
 /// The most that one filter leaves of a text column: what was refused may have named anything.
@@ -151,28 +154,47 @@ impl Write {
         .await?;
         exactly_one("auditing", rows)
     }
+
+    async fn audit_refused(
+        &mut self,
+        refusal: Refusal<'_>,
+        organization: Option<OrganizationId>,
+        origin: Option<IpAddr>,
+    ) -> Result<(), StorageError> {
+        let (actor, now) = (self.actor, self.now);
+        let subject = refusal.subject.filter(|subject| subject.len() <= SUBJECT_BYTES_MAX);
+        let rows = sql("INSERT INTO audit (at, user_id, token_id, action, subject, organization_id, outcome, status,
+                 origin)
+             VALUES ($1, $2, $3, $4, $5, $6, 'refused', $7, $8)")
+        .bind(from_instant(now))
+        .bind(actor.map(|actor| from_id(actor.user)))
+        .bind(actor.map(|actor| from_id(actor.token)))
+        .bind(refusal.action.name())
+        .bind(subject.map(str::to_owned))
+        .bind(organization.map(from_id))
+        .bind(i64::from(refusal.status))
+        .bind(origin.map(|origin| origin.to_string()))
+        .execute(self.session())
+        .await?;
+        exactly_one("auditing a refusal", rows)
+    }
 }
 
 impl Store {
     /// Records that something was refused to `actor`, in a transaction of its own.
     pub async fn audit_refusal(&self, actor: Actor, refusal: Refusal<'_>) -> Result<(), StorageError> {
         let mut write = self.write(Some(actor)).await?;
-        let now = write.now();
-        let subject = refusal.subject.filter(|subject| subject.len() <= SUBJECT_BYTES_MAX);
-        let rows = sql("INSERT INTO audit (at, user_id, token_id, action, subject, organization_id, outcome, status,
-                 origin)
-             VALUES ($1, $2, $3, $4, $5, $6, 'refused', $7, $8)")
-        .bind(from_instant(now))
-        .bind(from_id(actor.user))
-        .bind(from_id(actor.token))
-        .bind(refusal.action.name())
-        .bind(subject.map(str::to_owned))
-        .bind(actor.role.organization().map(from_id))
-        .bind(i64::from(refusal.status))
-        .bind(actor.origin.map(|origin| origin.to_string()))
-        .execute(write.session())
-        .await?;
-        exactly_one("auditing a refusal", rows)?;
+        write.audit_refused(refusal, actor.role.organization(), actor.origin).await?;
+        write.commit().await.map(|_| ())
+    }
+
+    /// Records that somebody at `origin` gave a wrong password for `user`, in a transaction of its own. Who it was
+    /// is not known.
+    pub async fn audit_failed_sign_in(&self, user: &User, origin: Option<IpAddr>) -> Result<(), StorageError> {
+        let mut write = self.write(None).await?;
+        let subject = user.id.to_string();
+        let refusal = Refusal { action: Action::SessionCreate, subject: Some(&subject), status: 401 };
+        write.audit_refused(refusal, user.role.organization(), origin).await?;
         write.commit().await.map(|_| ())
     }
 }

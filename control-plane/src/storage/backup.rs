@@ -6,6 +6,9 @@
 //!
 //! SQLite is backed up here, into a file, while it serves. PostgreSQL has its own tools for that.
 
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use portcullis_core::wire::Epoch;
@@ -21,11 +24,14 @@ use crate::domain::audit::{Action, Entry};
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// PostgreSQL is backed up with its own tools.
-    #[error("back up PostgreSQL with its own tools, such as pg_dump")]
+    #[error("PostgreSQL is backed up with its own tools, such as pg_dump")]
     Postgres,
     /// The path cannot be said to the database.
     #[error("the path of the backup is not UTF-8")]
     Path,
+    /// The file cannot be made: it is there already, for one.
+    #[error(transparent)]
+    Create(io::Error),
     /// The database, or the file.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -38,8 +44,18 @@ impl Store {
             return Err(BackupError::Postgres);
         };
         let path = file.to_str().ok_or(BackupError::Path)?;
-        sqlx::query("VACUUM INTO $1").bind(path).execute(writer).await.map_err(StorageError::from)?;
-        Ok(())
+        // SQLite takes a file that is empty, and would give one that it makes itself to the group as well.
+        let made =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(BackupError::Create)?;
+        let written = sqlx::query("VACUUM INTO $1").bind(path).execute(writer).await;
+        // SQLite leaves it to us to wait for the disk.
+        let lasting = written.map_err(|error| BackupError::from(StorageError::from(error)));
+        let lasting = lasting.and_then(|_| made.sync_all().map_err(BackupError::Create));
+        if lasting.is_err() {
+            // Half a backup is none. If it cannot be taken away, the error says enough.
+            let _ = fs::remove_file(file);
+        }
+        lasting
     }
 
     /// Begins another life of this database, and returns its epoch. This store, which was opened in the old one, is

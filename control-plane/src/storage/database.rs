@@ -112,6 +112,14 @@ pub enum OpenError {
         /// Why it was not.
         error: io::Error,
     },
+    /// There is no such file.
+    #[error("no database at {path}: {error}")]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it cannot be found.
+        error: io::Error,
+    },
     /// The database's own version is not one that can be trusted.
     #[error("{product} {found} is too old: {required} or newer is required")]
     Version {

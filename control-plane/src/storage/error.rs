@@ -88,7 +88,8 @@ impl From<sqlx::Error> for StorageError {
         };
         let code = reported.code().unwrap_or_default();
         if reported.try_downcast_ref::<PgDatabaseError>().is_some() {
-            return Self::from_sqlstate(&code.into_owned(), error);
+            let code = code.into_owned();
+            return Self::from_sqlstate(&code, error);
         }
         // The low byte of an extended code is the primary one.
         match code.parse::<i32>().map(|extended| extended & 0xff) {

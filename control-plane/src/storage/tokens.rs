@@ -1,5 +1,8 @@
 //! Access tokens of the admin API, and the first of them.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{OrganizationId, TokenId, UserId};
 use portcullis_core::key::PlainKey;
@@ -11,6 +14,7 @@ use super::rows::{Columns, from_id, from_instant, to_id};
 use super::sql::sql;
 use super::users::role;
 use super::write::Write;
+use crate::domain::actor::Actor;
 use crate::domain::audit::{Action, Entry, OwnedToken};
 use crate::domain::authority::Sight;
 use crate::domain::name::Name;
@@ -50,8 +54,6 @@ pub struct NewToken {
     pub name: Name,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
-    /// The reason for the audit.
-    pub action: Action,
 }
 
 #[derive(FromRow)]
@@ -65,10 +67,15 @@ struct Row {
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    user_name: String,
+    organization_id: Option<i64>,
 }
 
+/// How long a token is listed after its end: whose program has stopped working should find out why.
+const LISTED_AFTER_END: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 const COLUMNS: &str = "SELECT t.id, t.user_id, t.name, t.digest, t.masked, t.bootstrap, t.created_at, t.expires_at,
-    t.revoked_at FROM access_tokens t";
+    t.revoked_at, u.name AS user_name, u.organization_id FROM access_tokens t JOIN users u ON u.id = t.user_id";
 
 impl TryFrom<Row> for AccessToken {
     type Error = StorageError;
@@ -77,6 +84,7 @@ impl TryFrom<Row> for AccessToken {
         Ok(Self {
             id: to_id(row.id),
             user: to_id(row.user_id),
+            user_name: ACCESS_TOKENS.name(&row.user_name)?,
             name: ACCESS_TOKENS.name(&row.name)?,
             digest: ACCESS_TOKENS.digest(&row.digest)?,
             masked: row.masked,
@@ -98,6 +106,12 @@ struct BearerRow {
     role: String,
     organization_id: Option<i64>,
     deleted_at: Option<i64>,
+}
+
+/// The token of a row, and the organization of its owner.
+fn owned(row: Row) -> Result<(AccessToken, Option<OrganizationId>), StorageError> {
+    let organization = row.organization_id.map(to_id);
+    Ok((row.try_into()?, organization))
 }
 
 impl View<'_> {
@@ -122,11 +136,15 @@ impl View<'_> {
         Ok((ACCESS_TOKENS.digest(&row.digest)? == digest).then_some(bearer))
     }
 
-    /// Whether any access token opens the admin API.
-    pub async fn has_access_token(&mut self) -> Result<bool, StorageError> {
-        let live: Option<(i64,)> =
-            sql("SELECT id FROM access_tokens WHERE revoked_at IS NULL LIMIT 1").optional(self.session()).await?;
-        Ok(live.is_some())
+    /// Whether anybody has come in, or can: there is an access token that was not revoked, or an operator with a
+    /// password.
+    pub async fn has_way_in(&mut self) -> Result<bool, StorageError> {
+        let way: Option<(i64,)> = sql("SELECT id FROM access_tokens WHERE revoked_at IS NULL
+             UNION ALL SELECT id FROM users
+             WHERE role = 'operator' AND deleted_at IS NULL AND password_hash IS NOT NULL LIMIT 1")
+        .optional(self.session())
+        .await?;
+        Ok(way.is_some())
     }
 
     /// The access token with this id, and the organization of its owner.
@@ -134,7 +152,7 @@ impl View<'_> {
         let mut query = sql(COLUMNS);
         query.push(" WHERE t.id = ").push_bind(from_id(id));
         let row: Option<Row> = query.optional(self.session()).await?;
-        self.with_organization(row).await
+        row.map(owned).transpose()
     }
 
     /// The access token with this digest, whatever has become of it, and the organization of its owner.
@@ -145,25 +163,14 @@ impl View<'_> {
         let mut query = sql(COLUMNS);
         query.push(" WHERE t.digest = ").push_bind(digest.as_bytes().as_slice());
         let row: Option<Row> = query.optional(self.session()).await?;
-        self.with_organization(row).await
+        row.map(owned).transpose()
     }
 
-    async fn with_organization(
-        &mut self,
-        row: Option<Row>,
-    ) -> Result<Option<(AccessToken, Option<OrganizationId>)>, StorageError> {
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let (organization,): (Option<i64>,) =
-            sql("SELECT organization_id FROM users WHERE id = $1").bind(row.user_id).one(self.session()).await?;
-        Ok(Some((row.try_into()?, organization.map(to_id))))
-    }
-
-    /// The tokens that someone sees and that are not revoked, newest first.
-    pub async fn tokens(&mut self, sight: Sight) -> Result<Vec<AccessToken>, StorageError> {
+    /// The tokens that someone sees, newest first: neither revoked nor, a week ago, at their end.
+    pub async fn tokens(&mut self, sight: Sight, now: Timestamp) -> Result<Vec<AccessToken>, StorageError> {
         let mut query = sql(COLUMNS);
-        query.push(" JOIN users u ON u.id = t.user_id WHERE t.revoked_at IS NULL");
+        query.push(" WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ");
+        query.push_bind(from_instant(now.before(LISTED_AFTER_END))).push(")");
         match sight {
             Sight::Everything => {}
             Sight::Organization(organization) => {
@@ -187,10 +194,33 @@ impl Write {
         new: NewToken,
         secret: &PlainKey,
     ) -> Result<AccessToken, StorageError> {
+        let token = self.new_token(owner, new, secret).await?;
+        let owned = OwnedToken(&token, owner.role.organization());
+        self.audit(Entry::new(Action::TokenCreate, None, Some(&owned))).await?;
+        Ok(token)
+    }
+
+    /// Creates the token of a sign-in at `origin`. Whoever signs in acts from here on, by the token that they get.
+    pub async fn create_session(
+        &mut self,
+        owner: &User,
+        new: NewToken,
+        secret: &PlainKey,
+        origin: Option<IpAddr>,
+    ) -> Result<AccessToken, StorageError> {
+        let token = self.new_token(owner, new, secret).await?;
+        self.actor = Some(Actor { user: owner.id, token: token.id, role: owner.role, origin });
+        let owned = OwnedToken(&token, owner.role.organization());
+        self.audit(Entry::new(Action::SessionCreate, None, Some(&owned))).await?;
+        Ok(token)
+    }
+
+    async fn new_token(&mut self, owner: &User, new: NewToken, secret: &PlainKey) -> Result<AccessToken, StorageError> {
         let (now, entropy) = (self.now, self.entropy.clone());
         let mut token = AccessToken {
             id: entropy.id(now)?,
             user: owner.id,
+            user_name: owner.name.clone(),
             name: new.name,
             digest: secret.digest(),
             masked: secret.masked(),
@@ -202,8 +232,6 @@ impl Write {
         while !self.insert_token(&token).await? {
             token.id = entropy.id(now)?;
         }
-        let owned = OwnedToken(&token, owner.role.organization());
-        self.audit(Entry::new(new.action, None, Some(&owned))).await?;
         Ok(token)
     }
 
@@ -227,6 +255,7 @@ impl Write {
     pub async fn replace_token_secret(
         &mut self,
         before: &AccessToken,
+        organization: Option<OrganizationId>,
         secret: &PlainKey,
     ) -> Result<AccessToken, StorageError> {
         let after = AccessToken { digest: secret.digest(), masked: secret.masked(), ..before.clone() };
@@ -237,7 +266,7 @@ impl Write {
             .execute(self.session())
             .await?;
         exactly_one("replacing a token's secret", rows)?;
-        let (before, after_owned) = (OwnedToken(before, None), OwnedToken(&after, None));
+        let (before, after_owned) = (OwnedToken(before, organization), OwnedToken(&after, organization));
         self.audit(Entry::new(Action::TokenCreate, Some(&before), Some(&after_owned))).await?;
         Ok(after)
     }
@@ -274,29 +303,34 @@ impl Write {
         Ok(())
     }
 
-    /// Makes the token with this digest the one bootstrap token, of the user `operator`.
+    /// Makes the token with this digest the one bootstrap token, and an operator's: of the one who has it, or of
+    /// the user `operator`. So it opens everything again, whatever has become of its user since.
     pub async fn set_bootstrap_token(&mut self, digest: Digest) -> Result<Bootstrap, StorageError> {
-        let current: Option<(i64, Vec<u8>)> =
-            sql("SELECT id, digest FROM access_tokens WHERE bootstrap AND revoked_at IS NULL")
-                .optional(self.session())
-                .await?;
-        let (now, user) = (self.now, self.bootstrap_user().await?);
-        if let Some((id, current)) = &current {
-            if ACCESS_TOKENS.digest(current)? == digest {
-                return Ok(Bootstrap::Unchanged);
-            }
+        let current = self.bootstrap_token().await?;
+        let (now, holder) = (self.now, current.as_ref().and_then(|current| current.operator));
+        let unchanged = current.as_ref().is_some_and(|current| current.digest == digest);
+        if unchanged && holder.is_some() {
+            return Ok(Bootstrap::Unchanged);
+        }
+        let user = match holder {
+            Some(holder) => holder,
+            None => self.bootstrap_user().await?,
+        };
+        if let Some(current) = current.as_ref().filter(|_| !unchanged) {
             let rows = sql("UPDATE access_tokens SET revoked_at = $1 WHERE id = $2")
                 .bind(from_instant(now))
-                .bind(*id)
+                .bind(current.id)
                 .execute(self.session())
                 .await?;
             exactly_one("revoking the bootstrap token", rows)?;
         }
         let token: TokenId = self.entropy.id(now)?;
-        // A token that was the bootstrap token once may come back.
+        // A token that was there before may come back.
         let (restored,): (i64,) = sql("INSERT INTO access_tokens (id, user_id, name, digest, bootstrap, created_at)
              VALUES ($1, $2, 'bootstrap', $3, $4, $5)
-             ON CONFLICT (digest) DO UPDATE SET revoked_at = NULL, bootstrap = excluded.bootstrap RETURNING id")
+             ON CONFLICT (digest) DO UPDATE SET revoked_at = NULL, expires_at = NULL,
+                 bootstrap = excluded.bootstrap, user_id = excluded.user_id
+             RETURNING id")
         .bind(from_id(token))
         .bind(from_id(user))
         .bind(digest.as_bytes().as_slice())
@@ -314,19 +348,45 @@ impl Write {
         Ok(outcome)
     }
 
+    async fn bootstrap_token(&mut self) -> Result<Option<BootstrapToken>, StorageError> {
+        let row: Option<(i64, Vec<u8>, Option<i64>)> = sql("SELECT t.id, t.digest,
+                 CASE WHEN u.role = 'operator' AND u.deleted_at IS NULL THEN u.id END
+             FROM access_tokens t JOIN users u ON u.id = t.user_id WHERE t.bootstrap AND t.revoked_at IS NULL")
+        .optional(self.session())
+        .await?;
+        let Some((id, digest, operator)) = row else {
+            return Ok(None);
+        };
+        Ok(Some(BootstrapToken { id, digest: ACCESS_TOKENS.digest(&digest)?, operator: operator.map(to_id) }))
+    }
+
+    /// The operator called `operator`, who is created if there is none; under another name if somebody else has
+    /// that one.
     async fn bootstrap_user(&mut self) -> Result<UserId, StorageError> {
-        if let Some((user, _)) = self.view().user_named("operator").await?
-            && user.role == Role::Operator
-        {
-            return Ok(user.id);
+        let (mut name, mut number) = ("operator".to_owned(), 1_u32);
+        while let Some((user, _)) = self.view().user_named(&name).await? {
+            if user.role == Role::Operator {
+                return Ok(user.id);
+            }
+            number += 1;
+            name = format!("operator-{number}");
         }
         let (now, id) = (self.now, self.entropy.id::<portcullis_core::id::User>(self.now)?);
-        let rows = sql("INSERT INTO users (id, name, role, created_at) VALUES ($1, 'operator', 'operator', $2)")
+        let rows = sql("INSERT INTO users (id, name, role, created_at) VALUES ($1, $2, 'operator', $3)")
             .bind(from_id(id))
+            .bind(name)
             .bind(from_instant(now))
             .execute(self.session())
             .await?;
         exactly_one("creating the first operator", rows)?;
         Ok(id)
     }
+}
+
+/// The bootstrap token that is there.
+struct BootstrapToken {
+    id: i64,
+    digest: Digest,
+    /// Whose it is, if that is an operator still.
+    operator: Option<UserId>,
 }

@@ -10,6 +10,7 @@ use super::sql::sql;
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
 use crate::domain::name::Name;
+use crate::domain::password::PasswordHash;
 use crate::domain::user::{Role, RoleName, User};
 
 const USERS: Columns = Columns("users");
@@ -54,8 +55,8 @@ pub struct NewUser {
     pub name: Name,
     /// What they may do.
     pub role: Role,
-    /// The PHC string of their password, if they have one.
-    pub password_hash: Option<String>,
+    /// What is stored of their password, if they have one.
+    pub password_hash: Option<PasswordHash>,
 }
 
 impl View<'_> {
@@ -68,8 +69,8 @@ impl View<'_> {
         row.map(User::try_from).transpose()
     }
 
-    /// The user with this name, unless deleted, and the PHC string of their password.
-    pub async fn user_named(&mut self, name: &str) -> Result<Option<(User, Option<String>)>, StorageError> {
+    /// The user with this name, unless deleted, and what is stored of their password.
+    pub async fn user_named(&mut self, name: &str) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
         let row: Option<Row> = sql("SELECT * FROM users WHERE name = $1 AND deleted_at IS NULL")
             .bind(name)
             .optional(self.session())
@@ -77,8 +78,9 @@ impl View<'_> {
         let Some(row) = row else {
             return Ok(None);
         };
-        let password_hash = row.password_hash.clone();
-        Ok(Some((row.try_into()?, password_hash)))
+        let hash = row.password_hash.as_deref().map(PasswordHash::parse).transpose();
+        let hash = hash.map_err(|error| USERS.corrupt(error))?;
+        Ok(Some((row.try_into()?, hash)))
     }
 
     /// The users of an organization, or all of them, oldest first.
@@ -92,7 +94,7 @@ impl View<'_> {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    /// Whether there is another operator who can come in: without one, nobody could put things right.
+    /// Whether there is another operator: without one, nobody could put things right.
     pub async fn has_other_operator(&mut self, than: UserId) -> Result<bool, StorageError> {
         let other: Option<(i64,)> =
             sql("SELECT id FROM users WHERE role = 'operator' AND deleted_at IS NULL AND id <> $1 LIMIT 1")
@@ -118,7 +120,7 @@ impl Write {
             .bind(new.name.as_str())
             .bind(new.role.name().name())
             .bind(new.role.organization().map(from_id))
-            .bind(new.password_hash.clone())
+            .bind(new.password_hash.as_ref().map(PasswordHash::to_phc))
             .bind(from_instant(now));
             if insert.execute(self.session()).await? == 1 {
                 break id;
@@ -136,7 +138,7 @@ impl Write {
         &mut self,
         before: &User,
         after: User,
-        password_hash: Option<String>,
+        password_hash: Option<PasswordHash>,
     ) -> Result<Option<User>, StorageError> {
         let taken = self.view().user_named(after.name.as_str()).await?;
         if taken.is_some_and(|(other, _)| other.id != after.id) {
@@ -152,7 +154,7 @@ impl Write {
         .bind(after.name.as_str())
         .bind(after.role.name().name())
         .bind(after.role.organization().map(from_id))
-        .bind(password_hash)
+        .bind(password_hash.map(|hash| hash.to_phc()))
         .bind(from_id(after.id))
         .execute(self.session())
         .await?;

@@ -20,6 +20,7 @@ use crate::api::{App, created};
 /// Nothing can be said so far. It may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct ReissueGateway {}
 
 /// Gives a gateway another token. The old one is dead at once.

@@ -84,6 +84,7 @@ pub struct ListQuery {
     #[param(max_length = 100)]
     q: Option<String>,
     /// The order of the list; `-issued_at`, newest first, if it is left out.
+    #[param(inline)]
     sort: Option<SortName>,
     /// How many keys a page holds.
     #[param(minimum = 1, maximum = 200, default = 50)]

@@ -257,7 +257,7 @@ fn concerning(mut model: Replica, serves: &Serves) -> Replica {
             None => !there.is_empty(),
             Some(apis) => apis.iter().any(|api| there.contains(api)),
         },
-        other => panic!("{other:?}"),
+        Record::DeleteKey(_) | Record::Api(_) | Record::DeleteApi(_) => panic!("{record:?}"),
     });
     model
 }
