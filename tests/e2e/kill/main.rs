@@ -28,7 +28,7 @@ use ledger::{Ledger, Observed};
 use random::Random;
 
 /// How often it is killed in `make test`.
-const KILLS: u64 = 8;
+const KILLS: u64 = 20;
 const CLIENTS: [char; 4] = ['a', 'b', 'c', 'd'];
 /// The longest that it runs undisturbed.
 const PEACE_MS_MAX: u64 = 300;
