@@ -74,7 +74,7 @@ async fn furnished_house() -> House {
     house.delete(&old.id).await;
     // The examples in the description sign in as this one.
     let ada = json!({"name": "ada", "role": "admin", "organization": "acme", "password": "correct horse battery"});
-    house.admin().post("/v1/users", &ada).await;
+    house.admin().create("/v1/users", &ada).await.expect("a user");
     house
 }
 

@@ -97,6 +97,10 @@ CREATE INDEX keys_by_name ON keys (search_text, id) WHERE revoked_at IS NULL;
 CREATE INDEX keys_by_organization_name ON keys (organization_id, search_text, id) WHERE revoked_at IS NULL;
 CREATE INDEX keys_by_expiry ON keys (coalesce(expires_at, 9223372036854775807), id) WHERE revoked_at IS NULL;
 CREATE INDEX keys_by_last_use ON keys (coalesce(last_used_at, -1), id) WHERE revoked_at IS NULL;
+CREATE INDEX keys_by_organization_expiry
+    ON keys (organization_id, coalesce(expires_at, 9223372036854775807), id) WHERE revoked_at IS NULL;
+CREATE INDEX keys_by_organization_last_use
+    ON keys (organization_id, coalesce(last_used_at, -1), id) WHERE revoked_at IS NULL;
 -- Which keys contain three characters in a row, for searches. The extension comes with PostgreSQL.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE INDEX keys_search ON keys USING gin (search_text gin_trgm_ops);

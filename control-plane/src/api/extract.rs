@@ -233,9 +233,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_is_named_by_its_pointer() {
-        for (body, pointer) in
-            [(r#"{"a":[1,"x"]}"#, "/a/1"), (r#"{"b":7}"#, "/b"), (r#"{"c/d":7}"#, "/c~1d"), ("[]", ""), ("[null,null]", "")]
-        {
+        for (body, pointer) in [
+            (r#"{"a":[1,"x"]}"#, "/a/1"),
+            (r#"{"b":7}"#, "/b"),
+            (r#"{"c/d":7}"#, "/c~1d"),
+            ("[]", ""),
+            ("[null,null]", ""),
+        ] {
             let (status, problem) = refusal(body).await;
             assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &pointer.into()), "{body}");
         }

@@ -1,10 +1,13 @@
 //! Lists of keys: filtered, sorted, in pages that stay right while keys come and go.
 //!
 //! A page begins after a place, which is the sorted value and the id of the last key before it; so it neither
-//! repeats nor skips a key that has stayed what it was. Every order has an index that yields it.
+//! repeats nor skips a key that has stayed what it was. Every order has an index that yields it. The ids of a page are
+//! found first, and only these keys are then read in full.
 //!
-//! A search for three characters or more asks an index of such triples. A shorter one walks the list, at most
-//! [`WALK_MAX`] keys for one page: then a page may be short, or empty, and still have a next one.
+//! A search for something rare asks an index of all triples of characters. A search for one or two characters, or
+//! for something that many keys have, walks the list instead, at most [`WALK_MAX`] keys for one page: then a page may
+//! be short, or empty, and still have a next one. PostgreSQL knows by its statistics what is rare; SQLite is asked to
+//! count to [`RARE_MAX`] first.
 
 use portcullis_core::id::{KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
@@ -18,8 +21,10 @@ use crate::domain::authority::Sight;
 use crate::domain::key::{Key, KeyStatus};
 use crate::domain::timestamp::Timestamp;
 
-/// The most keys that one page of a search for one or two characters looks at.
-const WALK_MAX: i64 = 20_000;
+/// The most keys that one page of a walk looks at.
+const WALK_MAX: i64 = 5_000;
+/// The most matches of something rare.
+const RARE_MAX: i64 = 2_000;
 /// The shortest text that the index of a search knows, in characters.
 const INDEXED_CHARACTERS_MIN: usize = 3;
 
@@ -107,23 +112,15 @@ impl KeySort {
     }
 }
 
-/// How a search finds its keys.
-enum Search<'a> {
-    None,
-    /// By the index of triples.
-    Indexed(&'a str),
-    /// By looking at one key after the other.
-    Walk(&'a str),
-}
-
-impl KeyFilter {
-    fn search(&self) -> Search<'_> {
-        match self.search.as_deref() {
-            None => Search::None,
-            Some(text) if text.chars().nth(INDEXED_CHARACTERS_MIN - 1).is_some() => Search::Indexed(text),
-            Some(text) => Search::Walk(text),
-        }
-    }
+/// How the keys of a page are found.
+#[derive(Debug, Clone)]
+pub(super) enum Finding {
+    /// All that pass the filter.
+    All,
+    /// Those in which an index finds this.
+    Indexed(String),
+    /// Those in which this stands, looking at one after the other.
+    Walk(String),
 }
 
 impl View<'_> {
@@ -134,25 +131,41 @@ impl View<'_> {
         order: &KeyOrder,
         now: Timestamp,
     ) -> Result<KeyPage, StorageError> {
+        let finding = self.finding(filter).await?;
         // One more than asked tells whether there is a next page.
         let more = i64::from(order.limit) + 1;
-        let dialect = self.session().dialect();
-        let mut query = match filter.search() {
-            Search::None | Search::Indexed(_) => select(filter, order, now, dialect),
-            Search::Walk(text) => walk(select(filter, order, now, dialect), text, order, dialect),
-        };
-        query.push(" LIMIT ").push_bind(more);
+        let query = in_full(page(filter, order, now, &finding, self.session().dialect(), more), order);
         let rows: Vec<Row> = query.all(self.session()).await?;
         let limit = usize::try_from(order.limit).unwrap_or(usize::MAX);
         let next = if rows.len() > limit {
             rows.get(limit.saturating_sub(1)).map(|last| order.sort.place(last))
-        } else if matches!(filter.search(), Search::Walk(_)) {
+        } else if matches!(finding, Finding::Walk(_)) {
             self.end_of_walk(filter, order, now).await?
         } else {
             None
         };
         let keys = rows.into_iter().take(limit).map(Key::try_from).collect::<Result<Vec<_>, _>>()?;
         Ok(KeyPage { keys, next })
+    }
+
+    /// How to go about a search.
+    pub(super) async fn finding(&mut self, filter: &KeyFilter) -> Result<Finding, StorageError> {
+        let Some(text) = filter.search.as_deref().map(str::to_lowercase) else {
+            return Ok(Finding::All);
+        };
+        if text.chars().nth(INDEXED_CHARACTERS_MIN - 1).is_none() {
+            return Ok(Finding::Walk(text));
+        }
+        if self.session().dialect() == Dialect::Postgres {
+            return Ok(Finding::Indexed(text));
+        }
+        let (matches,): (i64,) = sql("SELECT count(*) FROM
+                 (SELECT rowid FROM keys_search WHERE search_text MATCH $1 LIMIT $2) AS found")
+        .bind(phrase(&text))
+        .bind(RARE_MAX + 1)
+        .one(self.session())
+        .await?;
+        Ok(if matches > RARE_MAX { Finding::Walk(text) } else { Finding::Indexed(text) })
     }
 
     /// The place up to which a walk has looked, if that is not the end of the list.
@@ -162,51 +175,71 @@ impl View<'_> {
         order: &KeyOrder,
         now: Timestamp,
     ) -> Result<Option<KeyPlace>, StorageError> {
-        let mut query = select(filter, order, now, self.session().dialect());
-        query.push(" LIMIT 1 OFFSET ").push_bind(WALK_MAX - 1);
-        let last: Option<Row> = query.optional(self.session()).await?;
+        let mut last = page(filter, order, now, &Finding::All, self.session().dialect(), 1);
+        last.push(" OFFSET ").push_bind(WALK_MAX - 1);
+        let last: Option<Row> = in_full(last, order).optional(self.session()).await?;
         Ok(last.map(|row| order.sort.place(&row)))
     }
 }
 
-/// Selects what passes `filter`, in `order`. A short search is left to [`walk`].
-fn select(filter: &KeyFilter, order: &KeyOrder, now: Timestamp, dialect: Dialect) -> Statement {
-    let mut query = sql("SELECT ");
-    query.push(COLUMNS);
-    match (filter.search(), dialect) {
-        (Search::Indexed(text), Dialect::Sqlite) => {
-            // Between double quotes nothing has a meaning but they themselves.
-            let phrase = format!("\"{}\"", text.to_lowercase().replace('"', "\"\""));
-            query.push(" FROM keys_search s CROSS JOIN keys k ON k.id = s.rowid").push(JOINS);
-            query.push(" WHERE s.search_text MATCH ").push_bind(phrase);
+/// Text as SQLite's index wants it: between double quotes nothing has a meaning but they themselves.
+fn phrase(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// Selects the ids of the first `limit` keys that pass `filter` and are found so, in `order`.
+pub(super) fn page(
+    filter: &KeyFilter,
+    order: &KeyOrder,
+    now: Timestamp,
+    finding: &Finding,
+    dialect: Dialect,
+    limit: i64,
+) -> Statement {
+    let column = order.sort.column();
+    let mut query = sql("SELECT k.id");
+    match (finding, dialect) {
+        (Finding::All, _) => {
+            query.push(" FROM keys k WHERE true");
         }
-        (Search::Indexed(text), Dialect::Postgres) => {
-            let literal = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            query.push(" FROM keys k").push(JOINS).push(" WHERE k.search_text LIKE ");
-            query.push_bind(format!("%{literal}%"));
+        (Finding::Indexed(text), Dialect::Sqlite) => {
+            query.push(" FROM keys_search s CROSS JOIN keys k ON k.id = s.rowid WHERE s.search_text MATCH ");
+            query.push_bind(phrase(text));
         }
-        (Search::None | Search::Walk(_), _) => {
-            query.push(" FROM keys k").push(JOINS).push(" WHERE 1 = 1");
+        (Finding::Indexed(text), Dialect::Postgres) => {
+            let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query.push(" FROM keys k WHERE k.search_text LIKE ").push_bind(format!("%{literal}%"));
+        }
+        (Finding::Walk(_), _) => {
+            query.push(", k.search_text, ").push(column).push(" AS place FROM keys k WHERE true");
         }
     }
     push_filter(&mut query, filter, now);
     push_place(&mut query, order);
-    push_order(&mut query, order);
+    push_order(&mut query, order, column, "k.id");
+    query.push(" LIMIT ");
+    let Finding::Walk(text) = finding else {
+        query.push_bind(limit);
+        return query;
+    };
+    query.push_bind(WALK_MAX).wrap("SELECT w.id FROM (", ") AS w WHERE ");
+    // Not LIKE: nothing in what people search for has a special meaning.
+    query.push(match dialect {
+        Dialect::Sqlite => "instr(w.search_text, ",
+        Dialect::Postgres => "strpos(w.search_text, ",
+    });
+    query.push_bind(text.as_str()).push(") > 0");
+    push_order(&mut query, order, "w.place", "w.id");
+    query.push(" LIMIT ").push_bind(limit);
     query
 }
 
-/// Looks for `text` in the first keys of what is selected.
-fn walk(mut selected: Statement, text: &str, order: &KeyOrder, dialect: Dialect) -> Statement {
-    selected.wrap("SELECT * FROM (", " LIMIT ");
-    selected.push_bind(WALK_MAX);
-    // Not LIKE: nothing in what people search for has a special meaning.
-    selected.push(match dialect {
-        Dialect::Sqlite => ") AS k WHERE instr(k.search_text, ",
-        Dialect::Postgres => ") AS k WHERE strpos(k.search_text, ",
-    });
-    selected.push_bind(text.to_lowercase()).push(") > 0");
-    push_order(&mut selected, order);
-    selected
+/// Reads the keys of a page in full.
+pub(super) fn in_full(mut page: Statement, order: &KeyOrder) -> Statement {
+    page.wrap(" FROM (", ") AS page JOIN keys k ON k.id = page.id").push(JOINS);
+    push_order(&mut page, order, order.sort.column(), "k.id");
+    page.wrap(COLUMNS, "").wrap("SELECT ", "");
+    page
 }
 
 fn push_filter(query: &mut Statement, filter: &KeyFilter, now: Timestamp) {
@@ -239,30 +272,33 @@ fn push_filter(query: &mut Statement, filter: &KeyFilter, now: Timestamp) {
 }
 
 fn push_place(query: &mut Statement, order: &KeyOrder) {
-    let Some(after) = &order.after else {
-        return;
-    };
     let beyond = if order.descending { " < " } else { " > " };
-    match after {
-        KeyPlace::Issued(id) => {
+    let column = order.sort.column();
+    match &order.after {
+        // An end that is said is an end that the database need not look for.
+        None if order.sort == KeySort::Issued => {
+            query.push(" AND k.id").push(beyond).push_bind(if order.descending { i64::MAX } else { i64::MIN });
+        }
+        None => {}
+        Some(KeyPlace::Issued(id)) => {
             query.push(" AND k.id").push(beyond).push_bind(from_id(*id));
         }
-        KeyPlace::Name(name, id) => {
-            query.push(" AND (k.search_text, k.id)").push(beyond).push("(").push_bind(name.as_str());
+        Some(KeyPlace::Name(name, id)) => {
+            query.push(" AND (").push(column).push(", k.id)").push(beyond).push("(").push_bind(name.as_str());
             query.push(", ").push_bind(from_id(*id)).push(")");
         }
-        KeyPlace::Instant(instant, id) => {
-            query.push(" AND (").push(order.sort.column()).push(", k.id)").push(beyond).push("(");
-            query.push_bind(*instant).push(", ").push_bind(from_id(*id)).push(")");
+        Some(KeyPlace::Instant(instant, id)) => {
+            query.push(" AND (").push(column).push(", k.id)").push(beyond).push("(").push_bind(*instant);
+            query.push(", ").push_bind(from_id(*id)).push(")");
         }
     }
 }
 
-fn push_order(query: &mut Statement, order: &KeyOrder) {
+fn push_order(query: &mut Statement, order: &KeyOrder, column: &'static str, id: &'static str) {
     let direction = if order.descending { " DESC" } else { " ASC" };
     query.push(" ORDER BY ");
     if order.sort != KeySort::Issued {
-        query.push(order.sort.column()).push(direction).push(", ");
+        query.push(column).push(direction).push(", ");
     }
-    query.push("k.id").push(direction);
+    query.push(id).push(direction);
 }

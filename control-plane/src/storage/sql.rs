@@ -139,8 +139,9 @@ impl Statement {
     }
 
     /// Puts `before` in front of it, and goes on with `after`.
-    pub(super) fn wrap(&mut self, before: &'static str, after: &'static str) {
+    pub(super) fn wrap(&mut self, before: &'static str, after: &'static str) -> &mut Self {
         self.text = Cow::Owned(format!("{before}{}{after}", self.text));
+        self
     }
 
     /// Runs it and returns how many rows it changed.

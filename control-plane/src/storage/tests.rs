@@ -17,7 +17,9 @@ use crate::domain::timestamp::Timestamp;
 
 mod contract;
 mod laws;
+mod people;
 mod postgres;
+mod scale;
 mod sqlite;
 
 /// 2027-01-15T08:00:00Z.

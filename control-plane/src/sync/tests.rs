@@ -280,3 +280,57 @@ async fn a_worker_without_a_proper_name_is_served_and_not_remembered() {
     let gateway = text(&port.gateway, "id").parse().unwrap();
     assert!(port.harness.fleet.of(gateway, port.harness.store.clock().now()).is_empty());
 }
+
+/// The names of what a page says, in its order.
+fn kinds(page: &Page) -> Vec<&'static str> {
+    let kinds = page.records.iter().map(|record| match record {
+        Record::Key(_) => "key",
+        Record::Api(_) => "api",
+        Record::DeleteKey(_) => "delete key",
+        Record::DeleteApi(_) => "delete api",
+    });
+    kinds.collect()
+}
+
+#[tokio::test]
+async fn a_gateway_of_some_apis_is_told_of_what_concerns_it_and_starts_over_when_that_changes() {
+    let port = Port::new().await;
+    let gateway = format!("/v1/gateways/{}", text(&port.gateway, "id"));
+    let key = async |kind: &str| {
+        let body = json!({"kind": kind, "name": "k", "organization": "acme"});
+        port.harness.post("/v1/keys", body).await.expect(201)
+    };
+    let (serverless, dedicated) = (key("serverless").await, key("dedicated").await);
+    assert_eq!(kinds(&port.poll(Ask::Everything).await), ["api", "api", "key", "key"]);
+    let waiting = port.start(after(port.head(), 30_000));
+    port.harness.patch(&gateway, json!({"apis": ["echo"]})).await.expect(200);
+    // The open poll is answered at once, with what the gateway should have from now on.
+    let (status, bytes) = waiting.await.unwrap();
+    let page = Page::parse(&bytes).unwrap();
+    assert_eq!((status, kinds(&page)), (200, vec!["api", "key"]));
+    assert!(matches!(page.header.content, Content::Snapshot { keys: 1, .. }));
+    // What does not concern it moves its cursor and says nothing.
+    let before = port.head();
+    port.harness.delete(&format!("/v1/keys/{}", text(&dedicated, "id"))).await.expect(200);
+    let page = port.poll(after(before, 30_000)).await;
+    assert_eq!(kinds(&page), [""; 0]);
+    assert_eq!(page.header.content, Content::Delta { from: before.revision, to: before.revision + 1, more: false });
+    let before = port.head();
+    port.harness.delete(&format!("/v1/keys/{}", text(&serverless, "id"))).await.expect(200);
+    assert_eq!(kinds(&port.poll(after(before, 30_000)).await), ["delete key"]);
+    // A cursor from before the change of its APIs is not enough to go on from.
+    port.harness.patch(&gateway, json!({"apis": null})).await.expect(200);
+    let page = port.poll(Ask::CatchUp { at: before }).await;
+    assert!(matches!(page.header.content, Content::Snapshot { keys: 0, .. }));
+    assert_eq!(kinds(&page), ["api", "api"]);
+}
+
+#[tokio::test]
+async fn a_gateways_new_token_ends_the_polls_of_the_old_one() {
+    let port = Port::new().await;
+    let waiting = port.start(after(port.head(), 30_000));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let path = format!("/v1/gateways/{}/reissue", text(&port.gateway, "id"));
+    port.harness.post(&path, json!({})).await.expect(201);
+    assert_eq!(waiting.await.unwrap().0, 401);
+}

@@ -105,7 +105,7 @@ fn handover(overlap_seconds: u32, now: Timestamp) -> Handover {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, START_MS, text};
     use crate::domain::gateway::Serves;
     use portcullis_core::digest::Digest;
     use portcullis_core::wire::{Content, Epoch, Header, Page, Record};
@@ -173,5 +173,81 @@ mod tests {
         assert_eq!(harness.fingerprint().await, before);
         harness.delete(&format!("/v1/keys/{}", text(&key, "id"))).await.expect(200);
         harness.post(&path, json!({})).await.expect(409);
+    }
+
+    /// What filters are told from nothing: the digest of each live secret, with its expiry.
+    async fn told(harness: &Harness) -> Vec<(Digest, Option<u64>)> {
+        let snapshot = harness.store.snapshot(&Serves::Everything).await.unwrap();
+        let content = Content::Snapshot { revision: snapshot.at.revision, part: 0, parts: 1, keys: snapshot.keys };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let page = Page::parse(&snapshot.pages[0].page(&header).unwrap()).unwrap();
+        let keys = page.records.into_iter().filter_map(|record| match record {
+            Record::Key(key) => Some((key.digest, key.expires_at_ms)),
+            Record::Api(_) | Record::DeleteKey(_) | Record::DeleteApi(_) => None,
+        });
+        keys.collect()
+    }
+
+    fn digest_of(answer: &Value) -> Digest {
+        Digest::of(text(answer, "key").as_bytes())
+    }
+
+    #[tokio::test]
+    async fn with_an_overlap_both_secrets_work_until_it_ends_or_the_key_does() {
+        let harness = Harness::furnished().await;
+        let (first, path) = issue(&harness).await;
+        let second = harness.post(&path, json!({"overlap_seconds": 3})).await.expect(201);
+        assert_eq!(text(&second, "overlap_ends_at"), "2027-01-01T00:00:03Z");
+        let (key_end, overlap_end) = (Some(START_MS + 10_000), Some(START_MS + 3_000));
+        assert_eq!(told(&harness).await, [(digest_of(&second), key_end), (digest_of(&first), overlap_end)]);
+        // A longer overlap than the key has left ends with the key; the one before it ends at once.
+        let third = harness.post(&path, json!({"overlap_seconds": 60})).await.expect(201);
+        assert_eq!(told(&harness).await, [(digest_of(&third), key_end), (digest_of(&second), key_end)]);
+        harness.advance(Duration::from_secs(60));
+        let shown = harness.get(&format!("/v1/keys/{}", text(&first, "id"))).await.expect(200);
+        assert_eq!(shown["overlap_ends_at"], Value::Null);
+        let mut write = harness.store.write(None).await.unwrap();
+        assert_eq!(write.end_overlaps().await.unwrap(), 1);
+        write.commit().await.unwrap();
+        assert_eq!(told(&harness).await, [(digest_of(&third), key_end)]);
+    }
+
+    #[tokio::test]
+    async fn deleting_a_key_in_an_overlap_ends_both_secrets() {
+        let harness = Harness::furnished().await;
+        let (key, path) = issue(&harness).await;
+        harness.post(&path, json!({"overlap_seconds": 60})).await.expect(201);
+        harness.delete(&format!("/v1/keys/{}", text(&key, "id"))).await.expect(200);
+        assert!(told(&harness).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_retry_replaces_the_secret_that_got_lost_and_leaves_the_overlap() {
+        let harness = Harness::furnished().await;
+        let (first, path) = issue(&harness).await;
+        let body = json!({"overlap_seconds": 3});
+        let attempt = || harness.call("POST", &path).header("idempotency-key", "a").json(&body).send();
+        let lost = attempt().await;
+        assert!(lost.headers.get("idempotency-replayed").is_none());
+        lost.expect(201);
+        let again = attempt().await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        let again = again.expect(201);
+        let digests = told(&harness).await.into_iter().map(|(digest, _)| digest).collect::<Vec<_>>();
+        assert_eq!(digests, [digest_of(&again), digest_of(&first)]);
+        let other = harness.call("POST", &path).header("idempotency-key", "a").json(&json!({})).send().await;
+        other.expect(422);
+    }
+
+    #[tokio::test]
+    async fn an_overlap_has_a_length() {
+        let harness = Harness::furnished().await;
+        let (_, path) = issue(&harness).await;
+        let before = harness.fingerprint().await;
+        for seconds in [json!(604_801), json!(-1), json!("1"), json!(1.5)] {
+            let refused = harness.post(&path, json!({"overlap_seconds": seconds})).await;
+            assert_eq!(refused.pointers(), ["/overlap_seconds"]);
+        }
+        assert_eq!(harness.fingerprint().await, before);
     }
 }

@@ -2,8 +2,6 @@
 
 use super::*;
 use crate::domain::audit::{Action, Outcome, Refusal};
-use crate::domain::authority::Sight;
-use crate::domain::user::{Role, User};
 
 on_both! {
     async fn every_write_leaves_an_audit_entry_with_its_revision(fixture: &Fixture) {
@@ -136,82 +134,90 @@ on_both! {
         assert!(matches!(found, Some(Found::Key(_, false))));
     }
 
-    async fn a_bootstrap_token_is_an_operators_whatever_has_become_of_its_user(fixture: &Fixture) {
-        let digest = Digest::of(b"operator");
-        let set = async |text: &str| {
-            let mut write = fixture.store.write(None).await.unwrap();
-            let outcome = write.set_bootstrap_token(Digest::of(text.as_bytes())).await.unwrap();
-            write.commit().await.unwrap();
-            outcome
-        };
-        let bearer = async || {
-            fixture.store.read().await.unwrap().view().bearer(digest, write_now()).await.unwrap().unwrap()
-        };
-        let mut write = fixture.store.write(None).await.unwrap();
-        let first = write.view().user(fixture.actor.user).await.unwrap().unwrap();
-        write.delete_user(&first).await.unwrap();
-        write.commit().await.unwrap();
-        assert!(!bearer().await.live);
-        assert_eq!(set("operator").await, Bootstrap::Created);
-        let second = bearer().await;
-        assert!(second.live && second.user != first.id);
-        // A user who is demoted, and keeps the name.
-        let mut write = fixture.store.write(None).await.unwrap();
-        let before = write.view().user(second.user).await.unwrap().unwrap();
-        let after = User { role: Role::Admin(fixture.organization), ..before.clone() };
-        write.change_user(&before, after, None).await.unwrap().unwrap();
-        write.commit().await.unwrap();
-        assert_eq!(bearer().await.role, Role::Admin(fixture.organization));
-        assert_eq!(set("operator").await, Bootstrap::Rotated);
-        let third = bearer().await;
-        assert!(third.live && third.user != second.user && third.role == Role::Operator);
-        // One who is called something else has it still.
-        let mut write = fixture.store.write(None).await.unwrap();
-        let before = write.view().user(third.user).await.unwrap().unwrap();
-        write.change_user(&before, User { name: name("root"), ..before.clone() }, None).await.unwrap().unwrap();
-        write.commit().await.unwrap();
-        assert_eq!((set("operator").await, set("another").await), (Bootstrap::Unchanged, Bootstrap::Rotated));
-        assert_eq!(set("operator").await, Bootstrap::Rotated);
-        assert_eq!(bearer().await, third);
-    }
-
-    async fn a_session_is_its_users_and_a_failed_sign_in_is_nobodys(fixture: &Fixture) {
-        let origin = Some("192.0.2.7".parse().unwrap());
-        let mut write = fixture.store.write(None).await.unwrap();
-        let new = NewUser { name: name("ada"), role: Role::Member(fixture.organization), password_hash: None };
-        let ada = write.create_user(new).await.unwrap().unwrap();
-        let new = NewToken { name: Name::session(), expires_at: Some(Timestamp::from_unix_ms(NOW_MS + 1)) };
-        let token = write.create_session(&ada, new, &fixture.secret(), origin).await.unwrap();
-        write.commit().await.unwrap();
-        fixture.store.audit_failed_sign_in(&ada, origin).await.unwrap();
-        let mut read = fixture.store.read().await.unwrap();
-        let filter = AuditFilter { action: Some(Action::SessionCreate), ..AuditFilter::default() };
-        let page = read.view().audit(&filter, 10).await.unwrap();
-        let [failed, done] = page.entries.as_slice() else { panic!("{page:?}") };
-        assert_eq!((failed.user, failed.token, failed.outcome), (None, None, Outcome::Refused(401)));
-        assert_eq!((failed.subject.as_deref(), failed.origin), (Some(ada.id.to_string().as_str()), origin));
-        assert_eq!((done.user, done.token, done.outcome), (Some(ada.id), Some(token.id), Outcome::Done));
-        assert_eq!((done.origin, done.organization), (origin, Some(fixture.organization)));
-        assert_eq!(failed.organization, Some(fixture.organization));
-    }
-
-    async fn a_token_is_listed_until_a_week_after_its_end(fixture: &Fixture) {
+    async fn every_order_lists_every_key_once_whatever_the_size_of_a_page(fixture: &Fixture) {
         let mut write = fixture.write().await;
-        let owner = write.view().user(fixture.actor.user).await.unwrap().unwrap();
-        let end = Timestamp::from_unix_ms(NOW_MS + 1_000);
-        let new = NewToken { name: name("ci"), expires_at: Some(end) };
-        let made = write.create_token(&owner, new, &fixture.secret()).await.unwrap();
-        let week = Duration::from_secs(7 * 24 * 60 * 60);
-        for (now, count) in [(end, 2), (end.after(week - Duration::from_millis(1)), 2), (end.after(week), 1)] {
-            let listed = write.view().tokens(Sight::Everything, now).await.unwrap();
-            assert_eq!(listed.len(), count, "{now}");
-            assert_eq!(listed[0].user_name, owner.name);
+        for number in 0..23_u64 {
+            let new = NewKey {
+                name: name(["b", "A", "a_", "%"][number as usize % 4]),
+                expires_at: (number % 3 > 0).then(|| Timestamp::from_unix_ms(NOW_MS + number % 5)),
+                ..fixture.new_key()
+            };
+            write.issue_key(new, &fixture.secret()).await.unwrap();
         }
-        let other = fixture.secret();
-        let after = write.replace_token_secret(&made, Some(fixture.organization), &other).await.unwrap();
-        assert_eq!((after.id, after.digest), (made.id, other.digest()));
-        assert!(write.view().bearer(made.digest, write_now()).await.unwrap().is_none());
-        let page = write.view().audit(&AuditFilter::default(), 1).await.unwrap();
-        assert_eq!(page.entries[0].organization, Some(fixture.organization));
+        let orders = [KeySort::Issued, KeySort::Name, KeySort::Expiry, KeySort::LastUse];
+        for (sort, descending) in orders.into_iter().flat_map(|sort| [(sort, false), (sort, true)]) {
+            let mut seen = Vec::new();
+            let mut order = KeyOrder { sort, descending, after: None, limit: 4 };
+            loop {
+                let page = write.view().keys(&all_keys(None), &order, write_now()).await.unwrap();
+                seen.extend(page.keys);
+                let Some(next) = page.next else { break };
+                order.after = Some(next);
+            }
+            let value = |key: &Key| match sort {
+                KeySort::Issued | KeySort::LastUse => (String::new(), 0, key.id),
+                KeySort::Name => (key.search_text(), 0, key.id),
+                KeySort::Expiry => (String::new(), key.expires_at.map_or(u64::MAX, Timestamp::unix_ms), key.id),
+            };
+            if descending {
+                seen.reverse();
+            }
+            assert!(seen.is_sorted_by(|a, b| value(a) < value(b)), "{sort:?}");
+            assert_eq!(seen.len(), 23);
+        }
+    }
+
+    async fn a_search_means_what_it_says_however_short_it_is(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        for text in ["Über-Schlüssel", "100% \\ \"quoted\" _x_", "배치 작업", "aab"] {
+            let new = NewKey { name: name(text), ..fixture.new_key() };
+            write.issue_key(new, &fixture.secret()).await.unwrap();
+        }
+        let cases = [
+            ("ü", "Über-Schlüssel"),
+            ("ÜBER", "Über-Schlüssel"),
+            ("schlüss", "Über-Schlüssel"),
+            ("% \\ \"", "100% \\ \"quoted\" _x_"),
+            ("_x_", "100% \\ \"quoted\" _x_"),
+            ("\\", "100% \\ \"quoted\" _x_"),
+            ("작업", "배치 작업"),
+            ("배치 작", "배치 작업"),
+            ("aab", "aab"),
+        ];
+        for (text, expected) in cases {
+            let order = KeyOrder { sort: KeySort::Issued, descending: true, after: None, limit: 10 };
+            let found = write.view().keys(&all_keys(Some(text)), &order, write_now()).await.unwrap();
+            let names = found.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>();
+            assert_eq!(names, [expected], "{text}");
+        }
+    }
+
+    async fn a_walk_that_ends_early_says_where_and_goes_on_there(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        let rare = NewKey { name: name("z%"), ..fixture.new_key() };
+        let rare = write.issue_key(rare, &fixture.secret()).await.unwrap();
+        write.commit().await.unwrap();
+        fixture.issue_many(6_000).await;
+        let mut read = fixture.store.read().await.unwrap();
+        let mut order = KeyOrder { sort: KeySort::Name, descending: false, after: None, limit: 10 };
+        // Every name but one sorts before it, so the first page finds nothing and has a next one.
+        let first = read.view().keys(&all_keys(Some("z%")), &order, write_now()).await.unwrap();
+        assert!(first.keys.is_empty());
+        order.after = first.next;
+        assert!(order.after.is_some());
+        let second = read.view().keys(&all_keys(Some("z%")), &order, write_now()).await.unwrap();
+        assert_eq!(second.keys.iter().map(|key| key.id).collect::<Vec<_>>(), [rare.id]);
+        assert_eq!(second.next, None);
+    }
+}
+
+fn all_keys(search: Option<&str>) -> KeyFilter {
+    KeyFilter {
+        sight: crate::domain::authority::Sight::Everything,
+        kind: None,
+        status: None,
+        organization: None,
+        created_by: None,
+        search: search.map(str::to_owned),
     }
 }
