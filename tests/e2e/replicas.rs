@@ -44,20 +44,6 @@ async fn reached(own: &House, other: &House, path: &str, secret: &str, status: u
     times
 }
 
-/// Checks that every worker of the house's Envoy has applied all that was ever written.
-async fn assert_workers_at_head(house: &House) {
-    let start = Instant::now();
-    loop {
-        let workers = house.workers().await;
-        // One for each of two threads, and one for the main thread.
-        if workers.len() == 3 && workers.iter().all(|worker| worker["lag"] == 0) {
-            return;
-        }
-        assert!(start.elapsed() < BOUND, "{workers:#?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Checks that both replicas tell their filters of the same secrets, at the same revision.
 async fn assert_agreed(pair: &Pair) {
     let (a, b) = (pair.a.live_secrets().await, pair.b.live_secrets().await);
@@ -66,7 +52,7 @@ async fn assert_agreed(pair: &Pair) {
     assert_eq!(count(&a.1), count(&b.1));
     assert!(a.1.iter().all(|(id, digests)| b.1.get(id) == Some(digests)), "{a:?}\n{b:?}");
     for house in [&pair.a, &pair.b] {
-        assert_workers_at_head(house).await;
+        house.workers_at_head().await;
     }
 }
 
@@ -144,7 +130,7 @@ async fn a_gateway_that_one_replica_deletes_is_told_nothing_more_by_the_other() 
     b.wait_for("/v1/models", &known.secret, 200).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     b.wait_for("/v1/models", &new.secret, 401).await;
-    assert_workers_at_head(a).await;
+    a.workers_at_head().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

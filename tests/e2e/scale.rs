@@ -102,11 +102,9 @@ async fn assert_loaded(house: &House) {
 }
 
 async fn assert_workers_are_listed(house: &House) {
-    let workers = house.workers().await;
-    assert_eq!(workers.len(), 3, "{workers:?}");
+    let workers = house.workers_at_head().await;
     for worker in &workers {
         assert_eq!(worker["node"], "local", "{worker}");
-        assert_eq!(worker["lag"], 0, "{worker}");
         assert!(worker["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 3_600_000), "{worker}");
     }
 }

@@ -1,6 +1,7 @@
 //! The sync port, asked as a worker asks.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::id::KeyId;
@@ -9,6 +10,9 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::house::House;
+
+/// How long workers may take to have applied everything.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl House {
     /// One poll with a gateway's token.
@@ -69,11 +73,21 @@ impl House {
         }
     }
 
-    /// The workers of the house's gateway, as its control plane lists them.
-    pub async fn workers(&self) -> Vec<Value> {
-        let gateway = self.admin().get(&format!("/v1/gateways/{}", self.gateway)).await;
-        let gateway = gateway.unwrap_or_else(|error| panic!("{error}"));
-        gateway["workers"].as_array().expect("workers").clone()
+    /// The workers of the house's Envoy, which has two threads, as its control plane lists them once they have applied
+    /// all that was ever written. That a worker has done so is known by its next poll, a moment later.
+    pub async fn workers_at_head(&self) -> Vec<Value> {
+        let start = Instant::now();
+        loop {
+            let gateway = self.admin().get(&format!("/v1/gateways/{}", self.gateway)).await;
+            let gateway = gateway.unwrap_or_else(|error| panic!("{error}"));
+            let workers = gateway["workers"].as_array().expect("workers");
+            // One for each thread, and one for the main thread.
+            if workers.len() == 3 && workers.iter().all(|worker| worker["lag"] == 0) {
+                return workers.clone();
+            }
+            assert!(start.elapsed() < PATIENCE, "{workers:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
