@@ -86,6 +86,18 @@ test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres ## Run every test, with re
 	  tests/with-postgres "$(POSTGRES_DIR)" \
 	  cargo test --release --locked --workspace --exclude portcullis-filter --no-fail-fast -- --show-output
 
+# $(call soak,TEST,KILLS): one database, killed so often. `make soak PORTCULLIS_SOAK_SEED=...` repeats the choices of a run.
+SOAK_KILLS_SQLITE ?= 500
+SOAK_KILLS_POSTGRES ?= 100
+soak = PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_SOAK_KILLS="$(2)" \
+  PORTCULLIS_SOAK_SEED="$(PORTCULLIS_SOAK_SEED)" tests/with-postgres "$(POSTGRES_DIR)" \
+  cargo test --release --locked -p portcullis-tests --test kill -- --nocapture $(1)
+
+.PHONY: soak
+soak: build postgres ## Kill the control plane 600 times under load; nothing acknowledged may be lost
+	@$(call soak,on_sqlite,$(SOAK_KILLS_SQLITE))
+	@$(call soak,on_postgresql,$(SOAK_KILLS_POSTGRES))
+
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules
 

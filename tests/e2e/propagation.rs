@@ -6,17 +6,11 @@ use std::time::Duration;
 
 use portcullis_tests::house::House;
 use portcullis_tests::keys::{rfc3339, whole_second_in};
+use portcullis_tests::measure::summary;
 use serde_json::json;
 use time::OffsetDateTime;
 
 const ROUNDS: usize = 20;
-
-/// The median and the maximum, in milliseconds.
-fn summary(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    format!("median {:.1} ms, maximum {:.1} ms", ms(times[times.len() / 2]), ms(times[times.len() - 1]))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issued_key_works_and_a_deleted_one_stops_within_a_second() {
@@ -29,8 +23,8 @@ async fn an_issued_key_works_and_a_deleted_one_stops_within_a_second() {
         closed.push(house.wait_for("/v1/models", &key.secret, 401).await);
     }
     let slowest = opened.iter().chain(&closed).max().copied();
-    println!("from the answer to an issue until the key works: {}", summary(opened));
-    println!("from the answer to a delete until the key stops: {}", summary(closed));
+    println!("from the answer to an issue until the key works: {}", summary(&opened));
+    println!("from the answer to a delete until the key stops: {}", summary(&closed));
     assert!(slowest < Some(Duration::from_secs(1)), "{slowest:?}");
 }
 

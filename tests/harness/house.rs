@@ -1,8 +1,12 @@
 //! A whole house: control plane, Envoys and sample upstream, each a real one on ports of its own.
+//!
+//! A house has one control plane and one Envoy. For more, there are houses that share parts of another one: a
+//! [`House::replica`] shares its database, a [`House::annex`] its control plane as well.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use portcullis_demo::admin::AdminClient;
 use portcullis_demo::children::Tie;
@@ -11,6 +15,8 @@ use portcullis_demo::stack::{ControlPlane, ControlPlaneConfig, Envoy, EnvoyConfi
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::database::Database;
 
 /// The operator's token in every house.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
@@ -26,11 +32,14 @@ pub struct House {
     pub serverless_api: String,
     /// The dedicated API at `/dedicated/v1`, owned by `acme`.
     pub dedicated_api: String,
+    /// The gateway of the house's Envoy.
+    pub gateway: String,
     /// An HTTP client; it opens a new connection for every call, so that calls spread over Envoy's workers.
     pub http: Client,
     envoy: Option<Envoy>,
     control_plane: Option<ControlPlane>,
-    upstream: SocketAddr,
+    database: Database,
+    upstream: Arc<SampleUpstream>,
     admin: SocketAddr,
     sync: SocketAddr,
     gateway_token: String,
@@ -48,27 +57,68 @@ impl House {
 
     /// A house whose Envoy is still to be started.
     pub async fn without_envoy() -> Self {
+        Self::without_envoy_on(Database::Sqlite).await
+    }
+
+    /// The same on this database, which is new and empty.
+    pub async fn without_envoy_on(database: Database) -> Self {
         let upstream = SampleUpstream::start(loopback(0)).await.expect("the upstream starts");
+        let mut house = Self::empty(database, Arc::new(upstream));
+        house.start_control_plane().await;
+        house.furnish().await;
+        house
+    }
+
+    fn empty(database: Database, upstream: Arc<SampleUpstream>) -> Self {
         let ports = ports::free_ports(2).expect("two free ports");
-        let mut house = Self {
+        Self {
             organization: String::new(),
             serverless_api: String::new(),
             dedicated_api: String::new(),
+            gateway: String::new(),
             http: Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("an HTTP client"),
             envoy: None,
             control_plane: None,
-            upstream: upstream.address(),
+            database,
+            upstream,
             admin: loopback(ports[0]),
             sync: loopback(ports[1]),
             gateway_token: String::new(),
             envoys_started: 0,
             folder: tempfile::tempdir().expect("a folder"),
-        };
-        // It serves until the test's runtime ends.
-        std::mem::forget(upstream);
-        house.start_control_plane().await;
-        house.furnish().await;
-        house
+        }
+    }
+
+    /// Another control plane on the same database, which it may reach in a way of its own, with a gateway and an Envoy.
+    pub async fn replica(&self, database: Database) -> Self {
+        let mut replica = self.beside(database);
+        replica.start_control_plane().await;
+        replica.add_gateway(json!({"name": "replica"})).await;
+        replica.start_envoy(2).await;
+        replica
+    }
+
+    /// Another Envoy at the same control plane, with a gateway that is created like this.
+    pub async fn annex(&self, gateway: Value) -> Self {
+        let mut annex = Self { admin: self.admin, sync: self.sync, ..self.beside(self.database.clone()) };
+        annex.add_gateway(gateway).await;
+        annex.start_envoy(2).await;
+        annex
+    }
+
+    fn beside(&self, database: Database) -> Self {
+        Self {
+            organization: self.organization.clone(),
+            serverless_api: self.serverless_api.clone(),
+            dedicated_api: self.dedicated_api.clone(),
+            ..Self::empty(database, Arc::clone(&self.upstream))
+        }
+    }
+
+    async fn add_gateway(&mut self, gateway: Value) {
+        let gateway = created(&self.admin(), "/v1/gateways", gateway).await;
+        self.gateway = id_of(&gateway);
+        self.gateway_token = gateway["token"].as_str().expect("a gateway's token").to_owned();
     }
 
     /// Creates what every test needs: an organization, one API of each kind, a gateway.
@@ -83,13 +133,22 @@ impl House {
             "match": {"path_prefix": "/dedicated/v1"},
         });
         self.dedicated_api = id_of(&created(&admin, "/v1/apis", api).await);
-        let gateway = created(&admin, "/v1/gateways", json!({"name": "local"})).await;
-        self.gateway_token = gateway["token"].as_str().expect("a gateway's token").to_owned();
+        self.add_gateway(json!({"name": "local"})).await;
     }
 
     /// A client of the admin API with the operator's token.
     pub fn admin(&self) -> AdminClient {
-        AdminClient::new(self.admin_url(), OPERATOR_TOKEN.to_owned())
+        self.admin_with(OPERATOR_TOKEN)
+    }
+
+    /// A client of the admin API with this token.
+    pub fn admin_with(&self, token: &str) -> AdminClient {
+        AdminClient::new(self.admin_url(), token.to_owned())
+    }
+
+    /// The sample upstream.
+    pub fn upstream(&self) -> &SampleUpstream {
+        &self.upstream
     }
 
     /// The admin API's base URL.
@@ -130,18 +189,24 @@ impl House {
 
     /// Starts a control plane on the house's database.
     pub async fn start_control_plane(&mut self) {
+        let mut control_plane = self.spawn_control_plane();
+        control_plane.wait_until_healthy().await.unwrap_or_else(|error| panic!("{error}"));
+        self.control_plane = Some(control_plane);
+    }
+
+    /// The same without waiting for it. Dropping it kills it.
+    pub fn spawn_control_plane(&self) -> ControlPlane {
         let config = ControlPlaneConfig {
             program: program("PORTCULLIS_BIN"),
             listen: self.admin,
             sync_listen: self.sync,
             data_dir: self.folder().join("data"),
             operator_token: OPERATOR_TOKEN.to_owned(),
-            environment: Vec::new(),
+            environment: self.database.environment(),
             log: self.folder().join("control-plane.log"),
             tie: Tie::Group,
         };
-        let control_plane = ControlPlane::start(&config).await;
-        self.control_plane = Some(control_plane.unwrap_or_else(|error| panic!("{error}")));
+        ControlPlane::spawn(&config).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Stops the control plane as an operator would.
@@ -149,6 +214,12 @@ impl House {
         let mut control_plane = self.control_plane.take().expect("the control plane runs");
         let status = control_plane.process.stop().await.expect("the control plane stops");
         assert!(status.success(), "the control plane stopped with {status}");
+    }
+
+    /// Ends the control plane by SIGKILL, in the midst of whatever it does.
+    pub async fn kill_control_plane(&mut self) {
+        let mut control_plane = self.control_plane.take().expect("the control plane runs");
+        control_plane.process.kill().await.expect("the control plane is killed");
     }
 
     /// Starts an Envoy with this many workers, in the place of the one before. It need not have a key set yet.
@@ -168,7 +239,7 @@ impl House {
             wasm,
             listener: loopback(ports[0]),
             admin: loopback(ports[1]),
-            upstream: self.upstream,
+            upstream: self.upstream.address(),
             sync: self.sync,
             concurrency,
             gateway_token: self.gateway_token.clone(),
@@ -191,10 +262,13 @@ impl House {
 }
 
 /// A program or file that `make test` has built or installed.
-pub fn program(variable: &str) -> PathBuf {
-    let path =
-        std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run these tests with `make test`"));
-    PathBuf::from(path)
+pub fn program(name: &str) -> PathBuf {
+    PathBuf::from(variable(name))
+}
+
+/// A variable that `make test` sets.
+pub fn variable(name: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run these tests with `make test`"))
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -3,8 +3,13 @@
 //! | module | what it gives |
 //! |---|---|
 //! | [`house`] | a control plane, Envoys and an upstream on free ports, in a folder that goes away |
+//! | [`database`] | where a house keeps its data: a SQLite file, or a PostgreSQL database of its own |
+//! | [`link`] | a network cable to PostgreSQL that can be cut |
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
+//! | [`sync`] | the sync port, asked as a worker asks |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
+//! | [`measure`] | times in words |
+//! | [`people`] | admins and members, signed in |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
 //! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
@@ -12,7 +17,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
 
+pub mod database;
 pub mod house;
 pub mod keys;
+pub mod link;
+pub mod measure;
+pub mod people;
 pub mod python;
 pub mod raw;
+pub mod sync;

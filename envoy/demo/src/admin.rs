@@ -88,6 +88,15 @@ impl AdminClient {
         Err(no_list("it does not end"))
     }
 
+    /// `GET`: the answer's body.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn get(&self, path: &str) -> Result<Value, AdminError> {
+        self.send(Method::GET, path, self.request(Method::GET, path)).await
+    }
+
     /// `POST`: the answer's body.
     ///
     /// # Errors
@@ -95,6 +104,15 @@ impl AdminClient {
     /// [`AdminError`].
     pub async fn create(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
         self.send(Method::POST, path, self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `PATCH`: the answer's body.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn change(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
+        self.send(Method::PATCH, path, self.request(Method::PATCH, path).json(body)).await
     }
 
     /// `DELETE`: the answer's body.

@@ -10,8 +10,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{self, Next};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -320,6 +324,7 @@ async fn wait_until_healthy(process: &mut ChildProcess, url: &str) -> Result<(),
 #[derive(Debug)]
 pub struct SampleUpstream {
     address: SocketAddr,
+    requests: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<()>>,
 }
@@ -335,11 +340,22 @@ impl SampleUpstream {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
-        let server = axum::serve(listener, upstream::router()).with_graceful_shutdown(async {
+        let requests = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&requests);
+        let counted = upstream::router().layer(middleware::from_fn(move |request: Request, next: Next| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            next.run(request)
+        }));
+        let server = axum::serve(listener, counted).with_graceful_shutdown(async {
             // An error means that the sender was dropped, which is another way to say stop.
             let _ = stopped.await;
         });
-        Ok(Self { address, stop, task: tokio::spawn(server.into_future()) })
+        Ok(Self { address, requests, stop, task: tokio::spawn(server.into_future()) })
+    }
+
+    /// How many requests have reached it.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// Where it listens.
