@@ -172,3 +172,52 @@ fn a_restored_backup_is_another_life_in_which_workers_start_over() {
     let elsewhere = folder.path().join("elsewhere");
     assert_eq!(run(&elsewhere, &restore, "").0, 0);
 }
+
+/// Runs one of PostgreSQL's own tools.
+fn postgres(tool: &str, arguments: &[&str]) {
+    let bin = std::env::var_os("PORTCULLIS_TEST_POSTGRES_BIN").expect("run `make test`");
+    let output = Command::new(Path::new(&bin).join(tool)).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_restored_dump_of_postgresql_is_another_life_as_well() {
+    let server_url = std::env::var("PORTCULLIS_TEST_POSTGRES_URL").expect("run `make test`");
+    let (address, _) = server_url.rsplit_once('/').unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portcullis.dump");
+    let file = file.to_str().unwrap();
+    let database = |name: &str| {
+        let name = format!("{name}_{}", std::process::id());
+        postgres("psql", &["--no-psqlrc", "--dbname", &server_url, "--command", &format!("CREATE DATABASE {name}")]);
+        format!("{address}/{name}")
+    };
+    let start = |url: &str| {
+        let mut command = command(folder.path());
+        command.env("PORTCULLIS_BOOTSTRAP_TOKEN", TOKEN).env("PORTCULLIS_DATABASE_URL", url);
+        Running::start(command)
+    };
+    let (dumped, restored) = (database("dumped"), database("restored"));
+    let server = start(&dumped);
+    call(&server, "POST", "/v1/organizations", &json!({"name": "acme"}), 201);
+    let gateway = call(&server, "POST", "/v1/gateways", &json!({"name": "edge"}), 201);
+    let gateway = gateway["token"].as_str().unwrap();
+    let key = call(&server, "POST", "/v1/keys", &json!({"kind": "serverless", "name": "k"}), 201);
+    let key = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    postgres("pg_dump", &["--format=custom", "--file", file, "--dbname", &dumped]);
+    call(&server, "DELETE", &key, &Value::Null, 200);
+    let old = head(&server, gateway);
+    server.stop("-TERM");
+    postgres("pg_restore", &["--dbname", &restored, file]);
+    let mut epoch = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    epoch.args(["epoch", "new"]).env_clear().env("PORTCULLIS_DATABASE_URL", &restored);
+    let epoch = epoch.output().unwrap();
+    assert!(epoch.status.success(), "{}", String::from_utf8_lossy(&epoch.stderr));
+    let server = start(&restored);
+    assert_eq!(call(&server, "GET", &key, &Value::Null, 200)["status"], "active");
+    let page = poll(&server, gateway, old);
+    assert!(matches!(page.header.content, Content::Snapshot { part: 0, .. }), "{:?}", page.header);
+    assert_eq!(page.header.epoch.to_string(), String::from_utf8(epoch.stdout).unwrap().trim_end());
+    assert_ne!(page.header.epoch, old.epoch);
+    server.stop("-TERM");
+}

@@ -32,8 +32,9 @@ impl Run {
         let output = fs::File::create(&printed).unwrap();
         let data = folder.join("data");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let child = Command::new("make")
-            .arg("run")
+        // Whoever runs the tests may have been started in the background of a script, which ignores Ctrl-C.
+        let child = Command::new("env")
+            .args(["--default-signal=INT,QUIT", "make", "run"])
             .current_dir(root)
             // This test itself runs below a make, whose state is not for this one.
             .env_remove("MAKEFLAGS")

@@ -13,6 +13,11 @@ impl House {
 
     /// Someone new of this organization.
     pub async fn person_of(&self, organization: &str, name: &str, role: &str) -> AdminClient {
+        self.admin_with(&self.signed_in(organization, name, role).await)
+    }
+
+    /// The token of someone new of this organization, who has just signed in.
+    pub async fn signed_in(&self, organization: &str, name: &str, role: &str) -> String {
         let password = format!("a long password of {name}");
         let user = json!({"name": name, "role": role, "organization": organization, "password": password});
         self.admin().create("/v1/users", &user).await.unwrap_or_else(|error| panic!("{error}"));
@@ -20,6 +25,6 @@ impl House {
         // Signing in takes no token.
         let session = self.admin_with("").create("/v1/sessions", &credentials).await;
         let session = session.unwrap_or_else(|error| panic!("{error}"));
-        self.admin_with(session["token"].as_str().expect("a token"))
+        session["token"].as_str().expect("a token").to_owned()
     }
 }

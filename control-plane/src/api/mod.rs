@@ -43,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use attempts::Attempts;
+use refused::DeadTokens;
 
 use crate::domain::fleet::Fleet;
 use crate::hasher::Hasher;
@@ -65,13 +66,22 @@ pub struct App {
     pub hasher: Hasher,
     /// Who has failed to sign in lately.
     pub attempts: Attempts,
+    /// Who has called with a dead token lately.
+    pub dead_tokens: DeadTokens,
 }
 
 impl App {
     /// What operates on this database, and knows of no failed attempts yet.
     pub fn new(store: Store, brand: Brand, fleet: Arc<Fleet>) -> Self {
         let hasher = Hasher::new(store.entropy().clone());
-        Self { store, brand: Arc::new(brand), fleet, hasher, attempts: Attempts::default() }
+        Self {
+            store,
+            brand: Arc::new(brand),
+            fleet,
+            hasher,
+            attempts: Attempts::default(),
+            dead_tokens: DeadTokens::default(),
+        }
     }
 }
 

@@ -126,7 +126,6 @@ fn complete_parameter(parameter: &mut Parameter) {
     }
     schema.pattern = match (&parameter.parameter_in, parameter.name.as_str()) {
         (ParameterIn::Path, "id") => Some(format!("^[a-z]{{3}}{ID_PATTERN}")),
-        (ParameterIn::Query, "cursor") => Some(format!("^cur{ID_PATTERN}")),
         (ParameterIn::Query, _) => schema.max_length.map(|_| SEARCH_PATTERN.to_owned()),
         (ParameterIn::Header, _) => Some(HEADER_PATTERN.to_owned()),
         (ParameterIn::Path | ParameterIn::Cookie | ParameterIn::QueryString, _) => None,

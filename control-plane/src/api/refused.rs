@@ -5,19 +5,24 @@
 //! forget to audit its refusals. A look at what is not there at all is a mistake, and leaves nothing.
 //!
 //! A request with an unknown token is not audited: there is no who, and anyone on the network could fill the
-//! disk. A token that is expired or revoked still has an owner, so each call with one is.
+//! disk. A token that is expired or revoked still has an owner, so a call with one is: the first in each minute, for
+//! the same reason.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use portcullis_core::id::TokenId;
 
 use super::App;
 use crate::domain::actor::Actor;
 use crate::domain::audit::{Action, Refusal};
+use crate::domain::timestamp::Timestamp;
 use crate::problem::DeniedMark;
 
 /// Where the caller of a request becomes known to the layers around its operation.
@@ -29,6 +34,27 @@ impl Slot {
     pub fn set(&self, actor: Actor) {
         // The first to say it is the one that was authenticated.
         let _ = self.0.set(actor);
+    }
+}
+
+/// How long a dead token is not recorded again.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The dead tokens that called in the last minute. Clones share them. There are never more than tokens were issued.
+#[derive(Debug, Clone, Default)]
+pub struct DeadTokens(Arc<Mutex<HashMap<TokenId, Timestamp>>>);
+
+impl DeadTokens {
+    /// Whether this one has not called for a minute. Then it has now.
+    fn is_news(&self, token: TokenId, now: Timestamp) -> bool {
+        let mut called = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = now.before(SILENCE);
+        called.retain(|_, at| *at > oldest);
+        if called.contains_key(&token) {
+            return false;
+        }
+        called.insert(token, now);
+        true
     }
 }
 
@@ -52,6 +78,7 @@ pub async fn audit(State(app): State<App>, matched: Option<MatchedPath>, request
         && (writes || about_rights)
         && let Some(actor) = slot.0.get()
         && let Some(action) = action
+        && (status != StatusCode::UNAUTHORIZED || app.dead_tokens.is_news(actor.token, app.store.clock().now()))
     {
         let refusal = Refusal { action, subject: subject.as_deref(), status: status.as_u16() };
         if let Err(error) = app.store.audit_refusal(*actor, refusal).await {

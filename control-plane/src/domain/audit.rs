@@ -21,7 +21,7 @@ use super::user::{AccessToken, User};
 
 /// Declares the actions with their names, so that neither list can lack one of the other.
 macro_rules! actions {
-    ($($(#[$doc:meta])* $action:ident = $name:literal,)+) => {
+    ($($(#[$doc:meta])* $action:ident = $name:tt,)+) => {
         /// What was done or tried.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub enum Action {

@@ -69,6 +69,12 @@ pub struct Reach {
     pub apis: Option<Vec<ApiId>>,
 }
 
+impl From<&KeyRecord> for Reach {
+    fn from(record: &KeyRecord) -> Self {
+        Self { kind: record.kind, organization: record.organization, apis: record.apis.clone() }
+    }
+}
+
 impl Reach {
     /// Whether it opens this API, to which `access` is given.
     pub fn opens(&self, api: ApiId, access: Access) -> bool {

@@ -178,10 +178,7 @@ impl Gathered {
         before: Option<Reach>,
     ) -> Result<Option<Record>, StorageError> {
         let live = View(session).live_record(digest).await?;
-        let told = live.filter(|record| {
-            let reach = Reach { kind: record.kind, organization: record.organization, apis: record.apis.clone() };
-            self.scope.has_key(&reach)
-        });
+        let told = live.filter(|record| self.scope.has_key(&Reach::from(record)));
         if let Some(record) = told {
             return Ok(Some(Record::Key(record)));
         }

@@ -67,8 +67,7 @@ async fn push_keys(
         for row in rows {
             let key = KeyRecord::try_from(row)?;
             after = key.digest.as_bytes().to_vec();
-            let reach = Reach { kind: key.kind, organization: key.organization, apis: key.apis.clone() };
-            if scope.has_key(&reach) {
+            if scope.has_key(&Reach::from(&key)) {
                 pages.push(&Record::Key(key))?;
                 keys = keys.saturating_add(1);
             }

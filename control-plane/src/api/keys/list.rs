@@ -90,6 +90,7 @@ pub struct ListQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before, which must have had the same order.
+    #[param(pattern = "^[A-Za-z0-9_-]{1,2048}$")]
     cursor: Option<String>,
     /// Only keys of this organization, by id or name.
     organization: Option<String>,

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::json;
@@ -6,7 +7,6 @@ use serde_json::json;
 use super::action_of;
 use crate::api::caller::Peer;
 use crate::api::testing::{Answer, Harness, Person, text};
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::RoleName;
 
 const ORIGIN: &str = "192.0.2.7";
@@ -134,10 +134,15 @@ async fn a_token_that_is_no_longer_valid_still_says_who_called() {
         for (method, path, action) in [("GET", "/v1/keys", "key.read"), ("POST", "/v1/keys", "key.issue")] {
             let by = Person { user: by.user.clone(), token: by.token.clone() };
             let call = (method, path.to_owned(), "{}");
+            harness.call("GET", "/v1/keys").by(&by).send().await.expect(401);
+            harness.advance(Duration::from_secs(60));
             Refused { by, call, status: 401, action, subject: None }.assert_leaves_one_entry(&harness).await;
         }
+        // The first call of a minute is in the audit, or whoever has an old token could fill the disk.
+        let before = harness.audit("").await;
+        harness.call("POST", "/v1/keys").by(&by).json(&json!({})).send().await.expect(401);
+        assert_eq!(harness.audit("").await, before);
     }
-    assert_eq!(now, Timestamp::from_unix_ms(crate::api::testing::START_MS));
 }
 
 #[tokio::test]
