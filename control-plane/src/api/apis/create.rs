@@ -53,7 +53,11 @@ struct Draft {
 
 /// Creates an API. Only operators do.
 #[utoipa::path(
-    post, path = "/v1/apis", tag = "apis", request_body = CreateApi,
+    post, path = "/v1/apis", tag = "apis",
+    request_body(content = CreateApi, example = json!({
+        "name": "chat", "kind": "serverless", "match": {"path_prefix": "/v1/chat"},
+        "rate_limit": {"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]}
+    })),
     params(IdempotencyHeader),
     responses(
         (status = 201, body = ApiView, description = "Created",

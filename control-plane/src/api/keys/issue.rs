@@ -58,7 +58,8 @@ struct Draft {
 
 /// Issues a key. Its secret is in this answer and nowhere else.
 #[utoipa::path(
-    post, path = "/v1/keys", tag = "keys", request_body = IssueRequest,
+    post, path = "/v1/keys", tag = "keys",
+    request_body(content = IssueRequest, example = json!({"kind": "serverless", "name": "batch jobs"})),
     params(IdempotencyHeader),
     responses(
         (status = 201, body = super::IssuedKey, description = "Issued, with its secret",
