@@ -33,8 +33,8 @@ impl Run {
         let data = folder.join("data");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         // Whoever runs the tests may have been started in the background of a script, which ignores Ctrl-C.
-        let child = Command::new("env")
-            .args(["--default-signal=INT,QUIT", "make", "run"])
+        let mut make = Command::new("env");
+        make.args(["--default-signal=INT,QUIT", "make", "run"])
             .current_dir(root)
             // This test itself runs below a make, whose state is not for this one.
             .env_remove("MAKEFLAGS")
@@ -51,9 +51,9 @@ impl Run {
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        forget_cargo(&mut make);
+        let child = make.spawn().unwrap();
         let mut run = Self { child, printed, ports, data };
         let start = Instant::now();
         while !run.printed().contains("Ctrl-C") {
@@ -111,6 +111,15 @@ impl Run {
         for lock in ["portcullis.db-wal", "portcullis.db-shm"] {
             assert!(!self.data.join(lock).exists(), "{lock} is left");
         }
+    }
+}
+
+/// Takes away what cargo tells a test of its package: another cargo that is told the same builds anew whatever depends
+/// on it.
+fn forget_cargo(command: &mut Command) {
+    let kept = ["CARGO_HOME", "CARGO_TARGET_DIR"];
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_") && !kept.contains(&name.as_str())) {
+        command.env_remove(name);
     }
 }
 
