@@ -1,5 +1,5 @@
-//! What the control plane does by itself: it listens for what other processes commit, and ends overlaps whose time is
-//! over. It fails at nothing: what the database cannot do now is tried again.
+//! What the control plane does by itself: it listens for what other processes commit, ends overlaps whose time is
+//! over, and has the database look at itself. It fails at nothing: what the database cannot do now is tried again.
 
 use std::time::Duration;
 
@@ -10,11 +10,15 @@ use crate::storage::{StorageError, Store};
 /// How often overlaps are looked at. Filters refuse a secret at its second by themselves.
 const OVERLAP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How often the database's statistics are refreshed, from the start on.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
 /// Keeps house until `stopping` turns true.
 pub async fn keep(store: &Store, mut stopping: watch::Receiver<bool>) {
     tokio::select! {
         () = store.keep_current() => {}
         () = end_overlaps(store) => {}
+        () = refresh_statistics(store) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
 }
@@ -27,6 +31,16 @@ async fn end_overlaps(store: &Store) {
             Ok(0) => {}
             Ok(ended) => tracing::info!(ended, "overlaps of reissued keys are over"),
             Err(error) => tracing::warn!(%error, "overlaps cannot be ended now"),
+        }
+    }
+}
+
+async fn refresh_statistics(store: &Store) {
+    let mut interval = tokio::time::interval(STATISTICS_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(error) = store.refresh_statistics().await {
+            tracing::warn!(%error, "the database's statistics cannot be refreshed now");
         }
     }
 }

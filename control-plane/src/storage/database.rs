@@ -238,6 +238,17 @@ impl Database {
         Ok(transaction)
     }
 
+    /// Has the database see again how its values are spread, by which it chooses between indexes. PostgreSQL does so
+    /// by itself; SQLite wants to be [asked](https://www.sqlite.org/lang_analyze.html#periodically_run_pragma_optimize_),
+    /// and looks at some hundred rows of each index.
+    pub(super) async fn refresh_statistics(&self) -> Result<(), StorageError> {
+        if let Self::Sqlite { writer, .. } = self {
+            // All tables, whether or not this connection has asked about them.
+            sqlx::query("PRAGMA optimize = 0x10002").execute(writer).await?;
+        }
+        Ok(())
+    }
+
     /// Waits for what is under way and closes the database. SQLite's log is moved into its file.
     pub(super) async fn close(&self) -> Result<(), StorageError> {
         match self {

@@ -153,6 +153,11 @@ impl Store {
         self.0.database.read_consistently().await
     }
 
+    /// Has the database see again how its values are spread. Without it some lists of many keys take longer.
+    pub async fn refresh_statistics(&self) -> Result<(), StorageError> {
+        self.0.database.refresh_statistics().await
+    }
+
     /// Waits for what is under way and closes the database.
     pub async fn close(&self) -> Result<(), StorageError> {
         self.0.database.close().await

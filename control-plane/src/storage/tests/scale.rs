@@ -14,7 +14,7 @@ const KEYS: i64 = 100_000;
 const ROUNDS: usize = 7;
 /// Twenty organizations, of which the first has half of all keys; 200 users; a twentieth of the keys has expired
 /// and a fiftieth is revoked.
-const FILL_SQLITE: [&str; 4] = [
+const FILL_SQLITE: [&str; 3] = [
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
      INSERT INTO organizations (id, name, created_at) SELECT i, 'organization ' || i, i FROM n",
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
@@ -28,7 +28,6 @@ const FILL_SQLITE: [&str; 4] = [
             'batch key ' || (i * 7919 % 100000) || char(10) || 'pc_sls_ab…' || printf('%04d', i % 10000),
             1 + i % 200, i, CASE WHEN i % 20 = 0 THEN 1000 + i WHEN i % 3 = 0 THEN 1900000000000 + i END,
             0, iif(i % 4 = 0, NULL, i), iif(i % 50 = 0, i, NULL) FROM n",
-    "PRAGMA optimize = 0x10002",
 ];
 const FILL_POSTGRES: [&str; 4] = [
     "INSERT INTO organizations (id, name, created_at) SELECT i, 'organization ' || i, i FROM generate_series(1, 20) AS i",
@@ -42,6 +41,7 @@ const FILL_POSTGRES: [&str; 4] = [
             1 + i % 200, i, CASE WHEN i % 20 = 0 THEN 1000 + i WHEN i % 3 = 0 THEN 1900000000000 + i END,
             false, CASE WHEN i % 4 = 0 THEN NULL ELSE i END, CASE WHEN i % 50 = 0 THEN i END
      FROM generate_series(1, 100000::bigint) AS i",
+    // PostgreSQL does this by itself, in its own time.
     "ANALYZE",
 ];
 
@@ -124,10 +124,11 @@ fn reads_all(plan: &str) -> bool {
     plan.contains("Seq Scan on keys") || plan.split("; ").any(|step| step == "SCAN k")
 }
 
-async fn assert_no_list_reads_all(fixture: &Fixture, fill: [&'static str; 4]) {
+async fn assert_no_list_reads_all(fixture: &Fixture, fill: &[&'static str]) {
     for statement in fill {
         fixture.execute(sql(statement)).await;
     }
+    fixture.store.refresh_statistics().await.unwrap();
     let (count,): (i64,) =
         sql("SELECT count(*) FROM keys").one(fixture.store.read().await.unwrap().view().session()).await.unwrap();
     assert_eq!(count, KEYS);
@@ -159,10 +160,10 @@ async fn assert_no_list_reads_all(fixture: &Fixture, fill: [&'static str; 4]) {
 
 #[tokio::test]
 async fn no_list_of_a_hundred_thousand_keys_reads_them_all_in_sqlite() {
-    assert_no_list_reads_all(&Fixture::sqlite().await, FILL_SQLITE).await;
+    assert_no_list_reads_all(&Fixture::sqlite().await, &FILL_SQLITE).await;
 }
 
 #[tokio::test]
 async fn no_list_of_a_hundred_thousand_keys_reads_them_all_in_postgres() {
-    assert_no_list_reads_all(&Fixture::postgres().await, FILL_POSTGRES).await;
+    assert_no_list_reads_all(&Fixture::postgres().await, &FILL_POSTGRES).await;
 }
