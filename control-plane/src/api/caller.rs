@@ -24,8 +24,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.0.ip())))
+        Ok(Self(origin_of(parts)))
     }
+}
+
+fn origin_of(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<Peer>().map(|peer| peer.0.ip())
 }
 
 /// An authenticated caller. An operation that takes one cannot be reached without a valid token.
@@ -40,8 +44,7 @@ impl FromRequestParts<App> for Caller {
         let now = app.store.clock().now();
         let found = app.store.read().await?.view().bearer(digest, now).await?;
         let bearer = found.ok_or(BearerError::Malformed)?;
-        let origin = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let actor = Actor { user: bearer.user, token: bearer.token, role: bearer.role, origin };
+        let actor = Actor { user: bearer.user, token: bearer.token, role: bearer.role, origin: origin_of(parts) };
         if let Some(slot) = parts.extensions.get::<Slot>() {
             slot.set(actor);
         }

@@ -51,6 +51,16 @@ pub enum ReplayError {
     Storage(#[from] StorageError),
 }
 
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::OtherRequest => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error),
+            ReplayError::Superseded => Self::new(StatusCode::CONFLICT, error),
+            ReplayError::Storage(error) => error.into(),
+        }
+    }
+}
+
 /// What an earlier request made.
 pub struct Made<K> {
     /// Its id.

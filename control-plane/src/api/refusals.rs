@@ -56,12 +56,9 @@ pub enum WriteError {
     /// Something that exists stands in the way.
     #[error("{0}")]
     Conflict(String),
-    /// The `Idempotency-Key` stands for another request.
-    #[error("This Idempotency-Key was used with another request.")]
-    OtherRequest,
-    /// What this request made before has a later secret.
-    #[error("What this request made has been given another secret since.")]
-    Superseded,
+    /// The request is no retry of the one with its `Idempotency-Key`.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// What this request made before has been deleted since.
     #[error("What this request made has been deleted since.")]
     Gone,
@@ -108,24 +105,14 @@ impl From<ApiConflict> for WriteError {
     }
 }
 
-impl From<ReplayError> for WriteError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::OtherRequest => Self::OtherRequest,
-            ReplayError::Superseded => Self::Superseded,
-            ReplayError::Storage(error) => Self::Storage(error),
-        }
-    }
-}
-
 impl IntoResponse for WriteError {
     fn into_response(self) -> response::Response {
         match self {
             Self::Unknown(what) => Problem::not_found(what),
             Self::Denied(denied, what) => Problem::denied(denied, what),
             Self::Fields(faults) => faults.into(),
-            Self::Conflict(_) | Self::Gone | Self::Superseded => Problem::new(StatusCode::CONFLICT, self),
-            Self::OtherRequest => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, self),
+            Self::Conflict(_) | Self::Gone => Problem::new(StatusCode::CONFLICT, self),
+            Self::Replay(error) => error.into(),
             Self::Entropy(error) => error.into(),
             Self::Hasher(error) => error.into(),
             Self::Locked(locked) => Problem::locked(locked),

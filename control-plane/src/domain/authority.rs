@@ -31,7 +31,7 @@ pub enum Denied {
     Forbidden,
 }
 
-/// The keys or tokens that someone sees in a list.
+/// Which keys, tokens and users someone sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     /// All.
@@ -42,8 +42,20 @@ pub enum Sight {
     Own(UserId),
 }
 
+impl Sight {
+    /// Whether something of this organization and this user is in it.
+    fn covers(self, organization: Option<OrganizationId>, user: UserId) -> Result<(), Denied> {
+        let covered = match self {
+            Self::Everything => true,
+            Self::Organization(seen) => organization == Some(seen),
+            Self::Own(own) => user == own,
+        };
+        if covered { Ok(()) } else { Err(Denied::Hidden) }
+    }
+}
+
 impl Actor {
-    /// Whose keys, and whose access tokens, they see and may change.
+    /// Whose keys and access tokens they see and may change, and which users they see.
     pub const fn sight(&self) -> Sight {
         match self.role {
             Role::Operator => Sight::Everything,
@@ -54,12 +66,7 @@ impl Actor {
 
     /// Whether they may see, change, delete and reissue this key.
     pub fn handles_key(&self, key: &Key) -> Result<(), Denied> {
-        let allowed = match self.sight() {
-            Sight::Everything => true,
-            Sight::Organization(organization) => key.organization == organization,
-            Sight::Own(user) => key.created_by == user,
-        };
-        if allowed { Ok(()) } else { Err(Denied::Hidden) }
+        self.sight().covers(Some(key.organization), key.created_by)
     }
 
     /// Whether they may know who did something that concerns them: those of other organizations they may not.
@@ -119,12 +126,7 @@ impl Actor {
 
     /// Whether they may see this user.
     pub fn sees_user(&self, user: &User) -> Result<(), Denied> {
-        let seen = match self.role {
-            Role::Operator => true,
-            Role::Admin(organization) => user.role.organization() == Some(organization),
-            Role::Member(_) => user.id == self.user,
-        };
-        if seen { Ok(()) } else { Err(Denied::Hidden) }
+        self.sight().covers(user.role.organization(), user.id)
     }
 
     /// Whether they may change or delete this user: everyone but members, who cannot even themselves.
@@ -141,12 +143,7 @@ impl Actor {
 
     /// Whether they may see and revoke this token, whose owner is of this organization.
     pub fn handles_token(&self, token: &AccessToken, owners: Option<OrganizationId>) -> Result<(), Denied> {
-        let allowed = match self.sight() {
-            Sight::Everything => true,
-            Sight::Organization(organization) => owners == Some(organization),
-            Sight::Own(user) => token.user == user,
-        };
-        if allowed { Ok(()) } else { Err(Denied::Hidden) }
+        self.sight().covers(owners, token.user)
     }
 
     /// Whether they may give someone this role.

@@ -31,7 +31,7 @@ const POSTGRES_VERSION_MIN: i32 = 140_000;
 const READERS: u32 = 4;
 
 /// Where a database is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file. It is created with its directory if it is not there.
     Sqlite(PathBuf),
@@ -88,18 +88,6 @@ impl PartialEq for PostgresAddress {
 }
 
 impl Eq for PostgresAddress {}
-
-impl PartialEq for Location {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Sqlite(this), Self::Sqlite(that)) => this == that,
-            (Self::Postgres(this), Self::Postgres(that)) => this == that,
-            (Self::Sqlite(_), Self::Postgres(_)) | (Self::Postgres(_), Self::Sqlite(_)) => false,
-        }
-    }
-}
-
-impl Eq for Location {}
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,7 @@ use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::JsonBody;
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, Made, replayed};
+use crate::api::organizations::seen_named;
 use crate::api::refusals::{Always, BadBody, Conflict, WriteError};
 use crate::domain::actor::Actor;
 use crate::domain::fault::Faults;
@@ -157,14 +158,15 @@ async fn resolve(write: &mut Write, actor: Actor, draft: Draft) -> Result<NewKey
 async fn owner(view: &mut View<'_>, actor: Actor, reference: Option<&str>) -> Result<OrganizationId, WriteError> {
     let (found, missing) = match (reference, actor.role.organization()) {
         (Some(reference), _) => {
-            (view.organization_named(reference).await?, "there is no organization with this id or name")
+            (seen_named(view, actor, reference).await?, "there is no organization with this id or name")
         }
-        (None, Some(own)) => (view.organization(own).await?, "your organization has been deleted"),
-        (None, None) => (view.only_organization().await?, "say whose key it is: there is not exactly one organization"),
+        (None, Some(own)) => (view.organization(own).await?.map(|own| own.id), "your organization has been deleted"),
+        (None, None) => (
+            view.only_organization().await?.map(|only| only.id),
+            "say whose key it is: there is not exactly one organization",
+        ),
     };
-    // One that the caller may not see looks like one that is not there.
-    let seen = found.filter(|organization| actor.sees_organization(organization.id).is_ok());
-    seen.map(|organization| organization.id).ok_or_else(|| Faults::one("/organization", missing).into())
+    found.ok_or_else(|| Faults::one("/organization", missing).into())
 }
 
 #[cfg(test)]

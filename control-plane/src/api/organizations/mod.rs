@@ -10,8 +10,10 @@ use portcullis_core::id::OrganizationId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::actor::Actor;
 use crate::domain::organization::Organization;
 use crate::domain::timestamp::Timestamp;
+use crate::storage::{StorageError, View};
 
 /// Why an organization cannot be called so.
 const TAKEN: &str = "There is an organization with this name already.";
@@ -31,4 +33,14 @@ impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
         Self { id: organization.id, name: organization.name.to_string(), created_at: organization.created_at }
     }
+}
+
+/// The organization that `reference` names, if `actor` may see it.
+pub async fn seen_named(
+    view: &mut View<'_>,
+    actor: Actor,
+    reference: &str,
+) -> Result<Option<OrganizationId>, StorageError> {
+    let found = view.organization_named(reference).await?.map(|organization| organization.id);
+    Ok(found.filter(|organization| actor.sees_organization(*organization).is_ok()))
 }

@@ -8,10 +8,11 @@ use portcullis_core::id::User as UserMark;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{NO_ORGANIZATION, OPERATORS_HAVE_NONE, TAKEN, UserView, organization};
+use super::{NO_ORGANIZATION, OPERATORS_HAVE_NONE, TAKEN, UserView};
 use crate::api::caller::Administrator;
 use crate::api::extract::JsonBody;
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
+use crate::api::organizations::seen_named;
 use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
 use crate::api::{App, created};
 use crate::domain::actor::Actor;
@@ -89,7 +90,7 @@ fn parse(name: &str, password: Option<String>) -> Result<(Name, Option<Password>
 async fn home(view: &mut View<'_>, actor: Actor, role: RoleName, reference: Option<&str>) -> Result<Role, WriteError> {
     let at = |fault: &str| WriteError::from(Faults::one("/organization", fault));
     let named = match reference {
-        Some(reference) => Some(organization(view, actor, reference).await?.ok_or_else(|| at(NO_ORGANIZATION))?),
+        Some(reference) => Some(seen_named(view, actor, reference).await?.ok_or_else(|| at(NO_ORGANIZATION))?),
         None => None,
     };
     match role {

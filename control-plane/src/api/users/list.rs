@@ -7,10 +7,11 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{UserView, organization};
+use super::UserView;
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::QueryOf;
+use crate::api::organizations::seen_named;
 use crate::api::refusals::{Always, BadQuery};
 use crate::problem::Problem;
 
@@ -42,7 +43,7 @@ pub async fn list(
     let mut read = app.store.read().await?;
     let mut view = read.view();
     let within = match query.organization.as_deref() {
-        Some(reference) => match organization(&mut view, actor, reference).await? {
+        Some(reference) => match seen_named(&mut view, actor, reference).await? {
             Some(found) => Some(found),
             // An organization that is not there has no users.
             None => return Ok(Json(UserList { items: Vec::new() })),

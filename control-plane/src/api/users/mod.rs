@@ -14,7 +14,7 @@ use crate::api::refusals::OneError;
 use crate::domain::actor::Actor;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{RoleName, User};
-use crate::storage::{StorageError, View};
+use crate::storage::View;
 
 /// Why a user cannot be called so.
 const TAKEN: &str = "There is a user with this name already.";
@@ -61,14 +61,4 @@ async fn seen(view: &mut View<'_>, id: UserId, actor: Actor) -> Result<User, One
     let user = view.user(id).await?.ok_or(OneError::Unknown("user"))?;
     actor.sees_user(&user).map_err(|denied| OneError::Denied(denied, "user"))?;
     Ok(user)
-}
-
-/// The organization that `reference` names, if `actor` may see it.
-async fn organization(
-    view: &mut View<'_>,
-    actor: Actor,
-    reference: &str,
-) -> Result<Option<OrganizationId>, StorageError> {
-    let found = view.organization_named(reference).await?.map(|organization| organization.id);
-    Ok(found.filter(|organization| actor.sees_organization(*organization).is_ok()))
 }

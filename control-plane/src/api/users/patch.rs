@@ -13,11 +13,12 @@ use portcullis_core::id::{OrganizationId, User as UserMark};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{LAST_OPERATOR, NO_ORGANIZATION, OPERATORS_HAVE_NONE, TAKEN, UserView, organization, seen};
+use super::{LAST_OPERATOR, NO_ORGANIZATION, OPERATORS_HAVE_NONE, TAKEN, UserView, seen};
 use crate::api::App;
 use crate::api::attempts::Ended;
 use crate::api::caller::Caller;
 use crate::api::extract::{JsonBody, PathId};
+use crate::api::organizations::seen_named;
 use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, NotFound, TooManyAttempts, WriteError};
 use crate::domain::actor::Actor;
 use crate::domain::authority::Denied;
@@ -182,7 +183,7 @@ async fn new_role(write: &mut Write, actor: Actor, before: &User, change: &Chang
     let at = |fault: &str| WriteError::from(Faults::one("/organization", fault));
     let named = match change.organization.as_deref() {
         Some(reference) => {
-            Some(organization(&mut write.view(), actor, reference).await?.ok_or_else(|| at(NO_ORGANIZATION))?)
+            Some(seen_named(&mut write.view(), actor, reference).await?.ok_or_else(|| at(NO_ORGANIZATION))?)
         }
         None => None,
     };
