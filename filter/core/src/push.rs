@@ -1,0 +1,13 @@
+//! What a control plane tells its workers, without I/O.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`reach`] | which gateways are told of which key |
+//! | [`delta`] | what changed after a revision, as one page |
+//!
+//! The database, the clock and the connections are the control plane's; it feeds these functions what it has read,
+//! and does as they say. A simulation does the same with a database of its own, so what is decided here is what was
+//! tested there.
+
+pub mod delta;
+pub mod reach;
