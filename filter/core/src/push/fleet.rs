@@ -328,6 +328,11 @@ impl Fleet {
         gone.map(|((gateway, _), entry)| (gateway, entry.worker)).collect()
     }
 
+    /// Whether the time is over, from now on, in which there may be workers that are not known.
+    pub fn settle(&mut self, monotonic_us: u64) -> bool {
+        self.settles_at_us.take_if(|settles_at_us| *settles_at_us <= monotonic_us).is_some()
+    }
+
     /// Forgets a worker because an operator says that it is gone. It counts again if it polls.
     pub fn forget(&mut self, gateway: GatewayId, name: &str) -> Option<Worker> {
         self.workers.remove(&(gateway, name.to_owned())).map(|entry| entry.worker)

@@ -78,6 +78,8 @@ fn after_a_restore_nothing_is_complete_for_a_while() {
     assert!(!fleet.is_complete(1, 99));
     assert!(fleet.propagation(1, 100).unwrap().is_complete());
     assert!(fleet.is_complete(1, 100));
+    assert!(!fleet.settle(99));
+    assert!(fleet.settle(100) && !fleet.settle(100));
 }
 
 #[test]
