@@ -78,7 +78,7 @@ impl Root {
             return;
         };
         self.first_poll_ms.get_or_insert_with(host::monotonic_ms);
-        let poll = worker.replica.poll();
+        let poll = worker.replica.poll(host::monotonic_ms());
         let path = format!("{CHANGES_PATH}?{poll}");
         let authorization = format!("Bearer {}", worker.config.token);
         let memory = host::memory_bytes().to_string();
@@ -136,7 +136,7 @@ impl Root {
             return worker.replica.failed(random());
         };
         let was_ready = worker.replica.directory().is_some();
-        let (step, result) = worker.replica.answered(&body, host::monotonic_ms(), random());
+        let (step, result) = worker.replica.answered(body, host::monotonic_ms(), random());
         match result {
             Ok(()) => worker.metrics.count_poll(PollResult::Applied),
             Err(rejection) => {

@@ -1,5 +1,7 @@
 //! Gateways: fleets of Envoys that share one token for the sync port, and which keys concern each.
 
+use std::ops::RangeInclusive;
+
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, GatewayId};
 pub use portcullis_core::push::reach::Scope;
@@ -10,6 +12,10 @@ use super::timestamp::Timestamp;
 
 /// The most APIs that one gateway can be confined to.
 pub const SERVED_APIS_MAX: usize = 1_000;
+
+/// The shortest and the longest time, in seconds, that workers can be held to without contact: long enough for a lost
+/// poll and its retry, and a day.
+pub const MAX_STALENESS_SECONDS: RangeInclusive<u32> = 5..=86_400;
 
 /// A gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub struct Gateway {
     pub serves: Serves,
     /// The revision at which that last changed: a worker that is behind it needs a snapshot.
     pub scope_revision: Revision,
+    /// After this long without contact, in milliseconds, its workers refuse everything; `None` if they never do.
+    pub max_staleness_ms: Option<u64>,
 }
 
 /// Which APIs a gateway serves.

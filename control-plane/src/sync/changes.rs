@@ -93,8 +93,13 @@ pub async fn changes(
             asking.after(cursor, wait).await?
         }
     };
-    let header =
-        Header { poll: poll.number, epoch: sync.store.epoch(), now_ms: sync.store.clock().now().unix_ms(), content };
+    let header = Header {
+        poll: poll.number,
+        epoch: sync.store.epoch(),
+        now_ms: sync.store.clock().now().unix_ms(),
+        content,
+        lease: None,
+    };
     let bytes = page.page(&header).map_err(StorageError::from)?;
     let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
     Ok((headers, bytes).into_response())

@@ -117,8 +117,8 @@ impl Replica {
         Some(clock.server_ms.saturating_add(elapsed))
     }
 
-    /// The next question. Only its answer will count.
-    pub fn poll(&mut self) -> Poll {
+    /// The next question, to be sent now. Only its answer will count.
+    pub fn poll(&mut self, _monotonic_ms: u64) -> Poll {
         self.polls = self.polls.saturating_add(1);
         let ask = match (&self.staging, &self.serving) {
             (Some(Staging { copy, next_part, parts }), _) if next_part < parts => {
@@ -136,8 +136,8 @@ impl Replica {
     /// Takes the bytes that answer a poll. `random` is any random number.
     ///
     /// After a rejection the next step is a pause; the reason is for the log.
-    pub fn answered(&mut self, answer: &[u8], monotonic_ms: u64, random: u32) -> (Step, Result<(), Rejection>) {
-        let page = match Page::parse(answer) {
+    pub fn answered(&mut self, answer: Vec<u8>, monotonic_ms: u64, random: u32) -> (Step, Result<(), Rejection>) {
+        let page = match Page::parse(&answer) {
             Ok(page) => page,
             Err(error) => return (self.failed(random), Err(error.into())),
         };

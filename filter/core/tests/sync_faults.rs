@@ -96,7 +96,7 @@ impl Server {
         for record in records {
             assert!(body.push(&record).unwrap());
         }
-        body.page(&Header { poll: poll.number, epoch, now_ms, content }).unwrap()
+        body.page(&Header { poll: poll.number, epoch, now_ms, content, lease: None }).unwrap()
     }
 
     /// At most two revisions at once, so that catching up can take several deltas.
@@ -181,7 +181,7 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let mut replica = Replica::default();
-        let poll = replica.poll();
+        let poll = replica.poll(0);
         Self { replica, poll, high: None }
     }
 
@@ -201,8 +201,8 @@ impl Worker {
     }
 
     fn receive(&mut self, answer: &[u8]) {
-        match self.replica.answered(answer, 0, 0).0 {
-            Step::Poll | Step::PollAfter(_) => self.poll = self.replica.poll(),
+        match self.replica.answered(answer.to_vec(), 0, 0).0 {
+            Step::Poll | Step::PollAfter(_) => self.poll = self.replica.poll(0),
             Step::Ignore => {}
         }
         let cursor = self.replica.cursor();
@@ -263,7 +263,7 @@ proptest! {
                 Event::Deliver(_) | Event::DeliverTruncated(..) | Event::DeliverGarbled(..) => {}
                 Event::Fail => {
                     worker.replica.failed(0);
-                    worker.poll = worker.replica.poll();
+                    worker.poll = worker.replica.poll(0);
                 }
             }
             states.insert((server.epoch, server.revision()), server.state().clone());
@@ -291,7 +291,7 @@ fn a_lower_revision_in_the_same_epoch_is_refused_and_reported() {
     rolled_back.rendered = 1;
     worker.receive(&rolled_back.answer(Poll { ask: Ask::Everything, ..worker.poll }, 0));
     assert!(matches!(worker.poll.ask, Ask::CatchUp { .. }));
-    let (step, result) = worker.replica.answered(&rolled_back.answer(worker.poll, 0), 0, 0);
+    let (step, result) = worker.replica.answered(rolled_back.answer(worker.poll, 0), 0, 0);
     assert_eq!(result, Err(Rejection::Rollback { applied: 2, offered: 1 }));
     assert!(matches!(step, Step::PollAfter(_)));
     assert!(worker.replica.directory().unwrap().keys.find(&digest(1)).is_none());
@@ -318,8 +318,8 @@ fn time_is_the_control_planes_and_goes_on_without_it() {
     let server = Server::new(1);
     let mut replica = Replica::default();
     assert_eq!(replica.now_ms(0), None);
-    let answer = server.answer(replica.poll(), 1_000_000);
-    assert_eq!(replica.answered(&answer, 500, 0), (Step::Poll, Ok(())));
+    let answer = server.answer(replica.poll(0), 1_000_000);
+    assert_eq!(replica.answered(answer, 500, 0), (Step::Poll, Ok(())));
     assert_eq!(replica.now_ms(500), Some(1_000_000));
     replica.failed(0);
     assert_eq!(replica.now_ms(60_500), Some(1_060_000));
@@ -333,8 +333,8 @@ fn pauses_double_up_to_a_limit_and_end_with_success() {
     let expected = [100, 200, 400, 800, 1600, 2000, 2000, 2000].map(Step::PollAfter);
     assert_eq!(pauses, expected);
     assert!(matches!(replica.failed(u32::MAX), Step::PollAfter(1001..=2000)));
-    let answer = server.answer(replica.poll(), 0);
-    assert_eq!(replica.answered(&answer, 0, 0).1, Ok(()));
+    let answer = server.answer(replica.poll(0), 0);
+    assert_eq!(replica.answered(answer, 0, 0).1, Ok(()));
     assert_eq!(replica.failed(0), Step::PollAfter(100));
 }
 
@@ -355,8 +355,8 @@ fn parts_of_two_snapshots_are_never_mixed() {
         assert!(body.push(&record).unwrap());
     }
     let epoch = Epoch::from_number(1);
-    let header = Header { poll: worker.poll.number, epoch, now_ms: 0, content };
-    let (_, result) = worker.replica.answered(&body.page(&header).unwrap(), 0, 0);
+    let header = Header { poll: worker.poll.number, epoch, now_ms: 0, content, lease: None };
+    let (_, result) = worker.replica.answered(body.page(&header).unwrap(), 0, 0);
     assert_eq!(result, Err(Rejection::Unasked));
     assert!(worker.replica.directory().is_none());
 }

@@ -140,7 +140,7 @@ mod tests {
             panic!("too far");
         };
         let content = Content::Delta { from: revision, to, more };
-        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content, lease: None };
         let page = Page::parse(&body.page(&header).unwrap()).unwrap();
         let [Record::DeleteKey(deleted), Record::Key(put)] = page.records.as_slice() else {
             panic!("{page:?}");
@@ -181,7 +181,7 @@ mod tests {
     async fn told(harness: &Harness) -> Vec<(Digest, Option<u64>)> {
         let snapshot = harness.store.snapshot(&Serves::Everything).await.unwrap();
         let content = Content::Snapshot { revision: snapshot.at.revision, part: 0, parts: 1, keys: snapshot.keys };
-        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content, lease: None };
         let page = Page::parse(&snapshot.pages[0].page(&header).unwrap()).unwrap();
         let keys = page.records.into_iter().filter_map(|record| match record {
             Record::Key(key) => Some((key.digest, key.expires_at_ms)),

@@ -20,12 +20,10 @@ use std::sync::Arc;
 use super::reach::{Reach, Scope};
 use crate::digest::{DIGEST_BYTES, Digest};
 use crate::id::ApiId;
-use crate::wire::{ApiRecord, Body, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
+use crate::wire::{ApiRecord, Body, DELTA_BYTES_MAX, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
 
-/// How long a delta's page gets, unless one revision is longer.
-pub const DELTA_BYTES_MAX: usize = 64 * 1024;
-/// What is left of a page for its first and last line.
-const FRAME_BYTES_MAX: usize = 1024;
+/// How many bytes the records of a single revision may take: a page, without its first and last line.
+const REVISION_BYTES_MAX: usize = PAGE_BYTES_MAX - 1024;
 
 /// What a worker is missing.
 #[derive(Debug, Clone)]
@@ -134,8 +132,8 @@ impl Gathering {
             self.records.push(record);
         }
         // The first revision may take a whole page: there is no smaller step.
-        let page = if self.to == self.from { PAGE_BYTES_MAX } else { DELTA_BYTES_MAX };
-        if self.bytes > page.saturating_sub(FRAME_BYTES_MAX) {
+        let bytes_max = if self.to == self.from { REVISION_BYTES_MAX } else { DELTA_BYTES_MAX };
+        if self.bytes > bytes_max {
             self.room = Room::Full;
         }
         Ok(self.room)

@@ -70,14 +70,13 @@ impl History {
             }
         }
         let Delta::Page { to, more, body } = gathering.finish().unwrap() else { panic!("too far") };
-        let content = Content::Delta { from, to, more };
-        let bytes = body.page(&header(content)).unwrap();
-        (to, more, Page::parse(&bytes).unwrap().records, bytes.len())
+        let bytes = body.page(&header(Content::Delta { from, to, more })).unwrap();
+        (to, more, Page::parse(&bytes).unwrap().records, body.len())
     }
 }
 
 fn header(content: Content) -> Header {
-    Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content }
+    Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, lease: None, content }
 }
 
 /// What of a state a gateway is told.
