@@ -93,6 +93,7 @@ pub struct Gathering {
     current: Revision,
     records: Vec<Record>,
     bytes: usize,
+    bytes_max: usize,
     room: Room,
     seen_keys: HashSet<[u8; DIGEST_BYTES]>,
     seen_apis: HashSet<ApiId>,
@@ -110,10 +111,18 @@ impl Gathering {
             current: from,
             records: Vec::new(),
             bytes: 0,
+            bytes_max: DELTA_BYTES_MAX,
             room: Room::Left,
             seen_keys: HashSet::new(),
             seen_apis: HashSet::new(),
         }
+    }
+
+    /// Has the page end after so many bytes of records already, as a simulation wants it.
+    #[must_use]
+    pub const fn limited_to(mut self, bytes_max: usize) -> Self {
+        self.bytes_max = bytes_max;
+        self
     }
 
     /// Adds the next change of the log. Changes that are not after `from`, or are after `head`, are none of this page's
@@ -132,7 +141,7 @@ impl Gathering {
             self.records.push(record);
         }
         // The first revision may take a whole page: there is no smaller step.
-        let bytes_max = if self.to == self.from { REVISION_BYTES_MAX } else { DELTA_BYTES_MAX };
+        let bytes_max = if self.to == self.from { REVISION_BYTES_MAX } else { self.bytes_max };
         if self.bytes > bytes_max {
             self.room = Room::Full;
         }
