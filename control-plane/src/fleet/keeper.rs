@@ -107,7 +107,7 @@ impl Fleet {
         Ok(())
     }
 
-    async fn forget_silent(&self) -> Result<(), StorageError> {
+    pub(super) async fn forget_silent(&self) -> Result<(), StorageError> {
         let now_us = self.now_us();
         let silent = self.workers().forget_silent(now_us);
         if let Err(error) = self.record_forgotten(&silent).await {

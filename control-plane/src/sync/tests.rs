@@ -28,7 +28,7 @@ impl Port {
         let harness = Harness::furnished().await;
         let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
         let (stop, stopping) = watch::channel(false);
-        let sync = SyncPort::new(harness.store.clone(), Arc::clone(&harness.fleet), stopping);
+        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), stopping);
         Self { router: router(sync.clone()), harness, sync, gateway, stop }
     }
 
@@ -278,7 +278,7 @@ async fn a_worker_without_a_proper_name_is_served_and_not_remembered() {
         assert_eq!(send(port.router.clone(), request).await.0, 200);
     }
     let gateway = text(&port.gateway, "id").parse().unwrap();
-    assert!(port.harness.fleet.of(gateway, port.harness.store.clock().now()).is_empty());
+    assert!(port.harness.fleet.of(gateway).is_empty());
 }
 
 /// The names of what a page says, in its order.
