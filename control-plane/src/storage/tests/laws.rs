@@ -375,6 +375,33 @@ on_both! {
         assert!(matches!(delta(fixture, 1_376).await, Delta::Page { to: 101_376, .. }));
     }
 
+    async fn a_delta_for_apis_that_are_no_more_or_from_a_database_that_went_back_needs_a_snapshot(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        let new = NewApi {
+            name: name("echo"),
+            access: Access::Serverless,
+            route: route(1),
+            rate_limit: None,
+            price: None,
+            forward_credential: false,
+        };
+        let api = write.create_api(new).await.unwrap().unwrap();
+        write.commit().await.unwrap();
+        let key = fixture.issue_many(1).await.remove(0);
+        let serves = Serves::Apis(vec![api.id]);
+        assert!(matches!(fixture.store.delta(2, 2, &serves).await.unwrap(), Delta::Page { to: 2, .. }));
+        assert!(matches!(fixture.store.delta(2, 3, &serves).await.unwrap(), Delta::TooFar));
+        // The key was deleted while the gateway still served the API, and only then the API: the worker at 2 holds
+        // both, and must not be taken to 3 without being told of the key.
+        let mut write = fixture.write().await;
+        write.revoke_key(&key, Action::KeyDelete).await.unwrap();
+        write.commit().await.unwrap();
+        let mut write = fixture.write().await;
+        write.delete_api(&api).await.unwrap();
+        write.commit().await.unwrap();
+        assert!(matches!(fixture.store.delta(2, 3, &serves).await.unwrap(), Delta::TooFar));
+    }
+
     async fn a_delta_ends_where_it_was_asked_to(fixture: &Fixture) {
         for _ in 0..3 {
             fixture.issue_many(1).await;
