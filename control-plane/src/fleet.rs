@@ -75,10 +75,19 @@ pub struct Receipt {
     pub elapsed: Option<Duration>,
     /// Who has applied it, and who has not.
     pub propagation: Propagation,
+    /// Whether every worker is in it that was answered before the revision was committed, by whichever process.
+    pub is_certain: bool,
     /// When every pending worker will have stopped, if each of them will.
     pub enforced_by: Option<Timestamp>,
     /// Until then there may be workers that are not known.
     pub settling_until: Option<Timestamp>,
+}
+
+impl Receipt {
+    /// Whether no worker accepts any more what the revision took away.
+    pub const fn is_complete(&self) -> bool {
+        self.is_certain && self.propagation.is_complete()
+    }
 }
 
 impl Fleet {
@@ -154,6 +163,7 @@ impl Fleet {
         self.note_news();
         let mut progress = self.0.progress.subscribe();
         let deadline = Instant::now() + wait;
+        let is_certain = self.heard_from_others(deadline).await;
         while !self.workers().is_complete(revision, self.now_us()) && Instant::now() < deadline {
             let look = deadline.min(Instant::now() + LOOK_INTERVAL);
             // Nobody sends any more only when nobody waits any more.
@@ -162,19 +172,39 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
-        self.look(revision)
+        self.look(revision, is_certain)
     }
 
-    fn look(&self, revision: Revision) -> Option<Receipt> {
+    /// Fetches what other processes have stored until now. A worker that is stored later is answered with a look at the
+    /// database after that, and so with what this process has committed before. False if that cannot be done in time.
+    async fn heard_from_others(&self, deadline: Instant) -> bool {
+        if !self.0.store.is_shared() {
+            return true;
+        }
+        loop {
+            match self.fetch().await {
+                Ok(()) => return true,
+                Err(error) if Instant::now() >= deadline => {
+                    tracing::warn!(%error, "a receipt is pending: the workers of other control planes cannot be read");
+                    return false;
+                }
+                Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    }
+
+    fn look(&self, revision: Revision, is_certain: bool) -> Option<Receipt> {
         let now_us = self.now_us();
         let propagation = self.workers().propagation(revision, now_us)?;
         let now = self.0.store.clock().now();
         // Rounded up, so that what is promised for an instant holds at it.
         let at = |us: u64| now.after(Duration::from_millis(us.saturating_sub(now_us).div_ceil(1_000)));
-        let until_us = if propagation.is_complete() { self.completed_at(revision, now_us) } else { now_us };
+        let until_us =
+            if is_certain && propagation.is_complete() { self.completed_at(revision, now_us) } else { now_us };
         let elapsed = Duration::from_micros(until_us.saturating_sub(propagation.noted_at_us));
         Some(Receipt {
             revision,
+            is_certain,
             elapsed: (revision > self.0.head_at_start).then_some(elapsed),
             enforced_by: propagation.enforced_at_us.map(at),
             settling_until: propagation.settles_at_us.map(at),

@@ -15,11 +15,12 @@ use prometheus_client::registry::Registry;
 
 use super::App;
 use super::caller::Operator;
-use super::refusals::{Always, Forbidden};
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
+/// Where Prometheus looks by itself. It is no part of the API's description, which is of JSON.
+pub const PATH: &str = "/metrics";
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -37,14 +38,7 @@ impl Collected {
     }
 }
 
-/// Metrics in the format of Prometheus: revisions, workers with their lag, and how long acknowledgements take.
-#[utoipa::path(
-    get, path = "/metrics", tag = "health",
-    responses(
-        (status = 200, body = String, content_type = "application/openmetrics-text", description = "The metrics"),
-        Always, Forbidden,
-    )
-)]
+/// Answers with everything that is collected.
 pub async fn metrics(State(app): State<App>, _: Operator) -> Result<Response, Problem> {
     let mut text = String::new();
     encode(&mut text, &app.collected.0).map_err(|fmt::Error| {
@@ -85,4 +79,50 @@ fn one(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) 
     let gauge = ConstGauge::new(value);
     let encoder = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
     gauge.encode(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::testing::{Harness, text};
+    use crate::domain::user::RoleName;
+    use portcullis_core::push::fleet::Worker;
+    use portcullis_core::wire::Cursor;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn an_operator_sees_how_far_each_worker_is_behind_and_how_long_acknowledgements_take() {
+        let harness = Harness::furnished().await;
+        let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
+        let gateway = text(&gateway, "id").parse().unwrap();
+        let acknowledges = |revision| {
+            let applied = Some(Cursor { epoch: harness.store.epoch(), revision });
+            let worker = Worker {
+                name: "w".to_owned(),
+                node: Some("node \"1\"".to_owned()),
+                last_seen_ms: 0,
+                applied,
+                bound_ms: None,
+                memory_bytes: None,
+            };
+            harness.fleet.saw(gateway, worker, None).unwrap();
+        };
+        acknowledges(1);
+        harness.post("/v1/keys?wait_ms=0", json!({"kind": "serverless", "name": "k"})).await.expect(201);
+        acknowledges(2);
+        let shown = harness.call("GET", "/metrics").text().await;
+        let lag =
+            format!("portcullis_worker_lag_revisions{{gateway=\"{gateway}\",node=\"node \\\"1\\\"\",worker=\"w\"}} 1");
+        for line in [
+            lag.as_str(),
+            "portcullis_revision 3",
+            "portcullis_workers 1",
+            "portcullis_workers_forgotten_total 0",
+            "portcullis_acknowledgement_seconds_count 1",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} in\n{shown}");
+        }
+        let member = harness.person("member", RoleName::Member).await;
+        harness.call("GET", "/metrics").by(&member).send().await.expect(403);
+        harness.assert_guarded("GET", "/metrics").await;
+    }
 }

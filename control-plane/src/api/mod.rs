@@ -125,12 +125,12 @@ pub fn router(app: App) -> Router {
         .routes(routes!(leaks::report))
         .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
-        .routes(routes!(metrics::metrics))
         .split_for_parts();
     openapi::complete(&mut document);
     router
         .route("/openapi.json", get(openapi::serve))
         .layer(middleware::from_fn_with_state(app.clone(), refused::audit))
+        .route(metrics::PATH, get(metrics::metrics))
         .route("/docs", get(docs::serve))
         .route(docs::STYLE_PATH, get(docs::style))
         .layer(axum::Extension(openapi::Document::new(&document)))

@@ -234,6 +234,13 @@ impl Call {
         self.router.oneshot(self.request).await.unwrap().status().as_u16()
     }
 
+    /// The text of an answer that must be 200.
+    pub async fn text(self) -> String {
+        let response = self.router.oneshot(self.request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
     pub async fn send(self) -> Answer {
         let response = self.router.oneshot(self.request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -271,6 +278,14 @@ impl Answer {
         let errors = json["errors"].as_array().unwrap_or_else(|| panic!("no errors in {json}"));
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// What a write answered, without its receipt.
+#[track_caller]
+pub fn without_receipt(mut answer: Value) -> Value {
+    let receipt = answer.as_object_mut().unwrap().remove("propagation");
+    assert!(receipt.is_some(), "no receipt in {answer}");
+    answer
 }
 
 /// The text of a field.

@@ -72,10 +72,10 @@ async fn what_cannot_be_forgotten_in_the_database_is_counted_on() {
     let harness = Harness::furnished().await;
     let seen = saw(&harness, &harness.fleet, 0);
     harness.fleet.stored(seen.store_first.unwrap()).await.unwrap();
+    harness.store.close().await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_micros(SILENCE_US_MAX + 1_000)).await;
     tokio::time::resume();
-    harness.store.close().await.unwrap();
     harness.fleet.forget_silent().await.unwrap_err();
     assert_eq!(harness.fleet.all().len(), 1);
 }

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::digest::Digest;
-use portcullis_core::push::fleet::{Sighting, Worker};
-use portcullis_core::wire::{Body, Content, Cursor, Lease, Revision};
+use portcullis_core::push::{
+    self,
+    answer::{Answer as Decision, Known, Wanted},
+    fleet::{Sighting, Worker},
+};
+use portcullis_core::wire::{Ask, Body, Content, Cursor, Lease, Revision};
 use tokio::time::Instant;
 
 use super::SyncPort;
@@ -15,6 +19,9 @@ use crate::bearer::BearerError;
 use crate::domain::feed::News;
 use crate::domain::gateway::Gateway;
 use crate::storage::{Delta, Snapshot};
+
+/// The longest that a poll is held back.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What the records of an answer are, and the records.
 pub type Answer = (Content, Arc<Body>);
@@ -30,8 +37,14 @@ pub struct Asking<'a> {
     news: News,
     /// The database showed `news` at this instant or later.
     looked_at: Instant,
+    /// Whether that was after the poll came, and after its worker was stored if it had to be.
+    is_fresh: bool,
     gateway: Arc<Gateway>,
     worker: Option<WorkerName>,
+    /// Whether the worker had to be stored because of this poll.
+    is_promised: bool,
+    /// The bound on staleness that it is counted with.
+    bound_ms: Option<u64>,
 }
 
 impl<'a> Asking<'a> {
@@ -39,7 +52,8 @@ impl<'a> Asking<'a> {
     pub async fn begin(sync: &'a SyncPort, token: Digest) -> Result<Self, ChangesError> {
         let (news, looked_at) = sync.store.feed().latest();
         let gateway = authenticate(sync, token, news).await?;
-        Ok(Self { sync, token, news, looked_at, gateway, worker: None })
+        let bound_ms = gateway.max_staleness_ms;
+        Ok(Self { sync, token, news, looked_at, is_fresh: false, gateway, worker: None, is_promised: false, bound_ms })
     }
 
     /// Counts the worker that polls. What receipts depend on is stored before it is answered.
@@ -62,24 +76,33 @@ impl<'a> Asking<'a> {
             Sighting::Known => {}
         }
         self.worker = Some((gateway, name));
-        match seen.store_first {
-            Some(version) => Ok(self.sync.fleet.stored(version).await?),
-            None => Ok(()),
+        if let Some(version) = seen.store_first {
+            self.sync.fleet.stored(version).await?;
+            self.is_promised = true;
         }
+        Ok(())
     }
 
-    /// For how long the answer may be relied on, if not for ever. The worker is counted with it from now on.
-    pub async fn lease(&self) -> Result<Option<Lease>, ChangesError> {
+    /// For how long the answer may be relied on, if not for ever.
+    pub fn lease(&self) -> Option<Lease> {
+        // Rounded up: what is vouched for must not be younger than it is.
+        let age_ms = self.looked_at.elapsed().as_micros().div_ceil(1_000);
+        let age_ms = u64::try_from(age_ms).unwrap_or(u64::MAX);
+        self.bound_ms.map(|max_staleness_ms| Lease { max_staleness_ms, age_ms })
+    }
+
+    /// Counts the worker with the bound that it will be answered with, which may have changed while it waited. If it is
+    /// longer, the database is to be looked at anew: a receipt may have counted the worker as stopped.
+    async fn promise(&mut self) -> Result<(), ChangesError> {
         let bound_ms = self.gateway.max_staleness_ms;
         if let Some((gateway, name)) = &self.worker
             && let Some(version) = self.sync.fleet.promise(*gateway, name, bound_ms)
         {
             self.sync.fleet.stored(version).await?;
+            (self.is_promised, self.is_fresh) = (true, false);
         }
-        // Rounded up: what is vouched for must not be younger than it is.
-        let age_ms = self.looked_at.elapsed().as_micros().div_ceil(1_000);
-        let age_ms = u64::try_from(age_ms).unwrap_or(u64::MAX);
-        Ok(bound_ms.map(|max_staleness_ms| Lease { max_staleness_ms, age_ms }))
+        self.bound_ms = bound_ms;
+        Ok(())
     }
 
     /// Takes note of what the feed says now, and of what has become of the gateway if any gateway was changed.
@@ -95,79 +118,89 @@ impl<'a> Asking<'a> {
         Ok(())
     }
 
-    /// Everything after `cursor`, or an empty delta if nothing comes in time.
-    pub async fn after(&mut self, cursor: Cursor, wait: Duration) -> Result<Answer, ChangesError> {
-        let store = &self.sync.store;
-        if cursor.epoch != store.epoch() {
-            return self.first_part(None).await;
-        }
-        if let Some(worker) = &self.worker {
-            self.sync.admission.leave(worker);
-        }
-        let from = cursor.revision;
-        self.wait_for_news(from, wait).await?;
-        if from > self.news.revision {
-            self.look_ahead(from).await?;
-        }
-        let head = self.news.revision;
-        if from < self.gateway.scope_revision {
-            return self.first_part(Some(from)).await;
-        }
-        if from == head {
-            let content = Content::Delta { from, to: from, more: false };
-            return Ok((content, Arc::default()));
-        }
-        match self.sync.deltas.after(store, from, head, &self.gateway.serves).await? {
-            Delta::Page { to, more, body } => Ok((Content::Delta { from, to, more }, body)),
-            Delta::TooFar => self.first_part(Some(from)).await,
-        }
-    }
-
-    /// The worker knows later revisions than we have heard of: another process may have committed them.
-    async fn look_ahead(&mut self, from: Revision) -> Result<(), ChangesError> {
-        self.sync.store.refresh().await?;
-        self.update().await?;
-        if from > self.news.revision {
-            let database = self.news.revision;
-            tracing::error!(
-                worker = from,
-                database,
-                "the database was rolled back without a new epoch: a worker knows later revisions"
-            );
-            return Err(ChangesError::RolledBack { worker: from, database });
-        }
-        Ok(())
-    }
-
-    /// Returns once there is something after `from`, the server stops or the wait is over. Deleting the gateway
-    /// ends the poll as well: its token opens nothing any more.
-    async fn wait_for_news(&mut self, from: Revision, wait: Duration) -> Result<(), ChangesError> {
+    /// What the poll is answered with, at once or when there is something to say.
+    pub async fn answer(&mut self, ask: Ask) -> Result<Answer, ChangesError> {
+        self.make_way(ask);
         let mut news = self.sync.store.feed().subscribe();
         let mut stopping = self.sync.stopping.clone();
-        let deadline = tokio::time::sleep(wait);
+        let mut ask = ask;
+        let deadline = tokio::time::sleep(wait_of(ask));
         tokio::pin!(deadline);
         loop {
             news.mark_unchanged();
             self.update().await?;
-            if self.news.revision != from || *stopping.borrow() {
-                return Ok(());
+            if self.bound_ms != self.gateway.max_staleness_ms {
+                self.promise().await?;
             }
-            let goes_on = tokio::select! {
-                changed = news.changed() => changed.is_ok(),
-                _ = stopping.wait_for(|stopping| *stopping) => false,
-                () = &mut deadline => false,
-            };
-            if !goes_on {
-                // Nothing has come, and that is known as of the last look at the database.
-                return self.update().await;
+            let known = self.known();
+            match push::answer::answer(ask, self.is_promised, &known) {
+                Decision::LookFirst => self.look().await?,
+                Decision::Hold if *stopping.borrow() => ask = at_once(ask),
+                Decision::Hold => {
+                    let goes_on = tokio::select! {
+                        changed = news.changed() => changed.is_ok(),
+                        _ = stopping.wait_for(|stopping| *stopping) => false,
+                        () = &mut deadline => false,
+                    };
+                    if !goes_on {
+                        ask = at_once(ask);
+                    }
+                }
+                Decision::Delta { from, head } => return self.delta(from, head).await,
+                Decision::Snapshot(wanted) => return self.first_part(wanted).await,
+                Decision::Part { at, part } => return self.part(at, part).await,
+                Decision::RolledBack { worker, database } => {
+                    tracing::error!(
+                        worker,
+                        database,
+                        "the database was rolled back without a new epoch: a worker knows later revisions"
+                    );
+                    return Err(ChangesError::RolledBack { worker, database });
+                }
             }
         }
     }
 
+    fn known(&self) -> Known {
+        Known {
+            epoch: self.sync.store.epoch(),
+            head: self.news.revision,
+            is_fresh: self.is_fresh,
+            scope_revision: self.gateway.scope_revision,
+            // The log itself says how far back it reaches.
+            pruned: 0,
+        }
+    }
+
+    /// Looks at the database, after everything that had to be stored of the worker is.
+    async fn look(&mut self) -> Result<(), ChangesError> {
+        self.sync.store.refresh().await?;
+        self.is_fresh = true;
+        Ok(())
+    }
+
+    /// Gives the worker's place among those who load to the next, if it has all parts.
+    fn make_way(&self, ask: Ask) {
+        match (ask, &self.worker) {
+            (Ask::CatchUp { .. } | Ask::After { .. }, Some(worker)) => self.sync.admission.leave(worker),
+            (Ask::Everything | Ask::Part { .. }, _) | (_, None) => {}
+        }
+    }
+
+    async fn delta(&mut self, from: Revision, head: Revision) -> Result<Answer, ChangesError> {
+        if from == head {
+            return Ok((Content::Delta { from, to: from, more: false }, Arc::default()));
+        }
+        match self.sync.deltas.after(&self.sync.store, from, head, &self.gateway.serves).await? {
+            Delta::Page { to, more, body } => Ok((Content::Delta { from, to, more }, body)),
+            Delta::TooFar => self.first_part(Wanted::beyond(from, &self.known())).await,
+        }
+    }
+
     /// A further part of the snapshot at `at`, or the first of another one if that is no longer there.
-    pub async fn part(&mut self, at: Cursor, part: u32) -> Result<Answer, ChangesError> {
+    async fn part(&mut self, at: Cursor, part: u32) -> Result<Answer, ChangesError> {
         let Some(snapshot) = self.sync.snapshots.at(at, &self.gateway.serves).await else {
-            return self.first_part(None).await;
+            return self.first_part(Wanted::by_a_newcomer(&self.known())).await;
         };
         if let Some(worker) = &self.worker {
             self.sync.admission.stays(worker);
@@ -175,15 +208,14 @@ impl<'a> Asking<'a> {
         part_of(&snapshot, part)
     }
 
-    /// The first part of a snapshot, of one after `beyond` if the worker has that already.
-    pub async fn first_part(&mut self, beyond: Option<Revision>) -> Result<Answer, ChangesError> {
+    /// The first part of a snapshot that will do.
+    async fn first_part(&mut self, wanted: Wanted) -> Result<Answer, ChangesError> {
         if let Some(worker) = &self.worker {
             self.sync.admission.enter(worker).await?;
-            self.update().await?;
         }
         loop {
             let serves = self.gateway.serves.clone();
-            let snapshot = self.sync.snapshots.recent(beyond, self.gateway.scope_revision, &serves).await?;
+            let snapshot = self.sync.snapshots.recent(wanted, &serves).await?;
             // The snapshot is of a later instant than what is known of the gateway, which may have changed between.
             let found = self.sync.store.read().await?.view().gateway_of_token(self.token).await?;
             self.gateway = Arc::new(found.ok_or(BearerError::Malformed)?);
@@ -191,6 +223,22 @@ impl<'a> Asking<'a> {
                 return part_of(&snapshot, 0);
             }
         }
+    }
+}
+
+/// How long the poll may be held back.
+fn wait_of(ask: Ask) -> Duration {
+    match ask {
+        Ask::After { wait_ms, .. } => Duration::from_millis(wait_ms.into()).min(WAIT_MAX),
+        Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => Duration::ZERO,
+    }
+}
+
+/// The same, to be answered without waiting any more.
+const fn at_once(ask: Ask) -> Ask {
+    match ask {
+        Ask::After { cursor, .. } => Ask::After { cursor, wait_ms: 0 },
+        Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => ask,
     }
 }
 

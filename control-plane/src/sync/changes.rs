@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::rejection::QueryRejection;
@@ -12,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use portcullis_core::push::fleet::Full;
-use portcullis_core::wire::{Ask, Body, Header, Poll, PollQuery, PollQueryError, Revision};
+use portcullis_core::wire::{Body, Header, Poll, PollQuery, PollQueryError, Revision};
 
 use super::admission::Crowded;
 use super::asking::Asking;
@@ -22,8 +21,6 @@ use crate::fleet::NotStored;
 use crate::problem::Problem;
 use crate::storage::StorageError;
 
-/// The longest that a poll is held back.
-const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Up to this size a page is sent in one piece.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
@@ -97,18 +94,9 @@ pub async fn changes(
     let Query(query) = query?;
     let poll = Poll::try_from(query)?;
     asking.report(worker::describe(&headers, &poll.ask, sync.store.clock().now())).await?;
-    let (content, page) = match poll.ask {
-        Ask::Everything => asking.first_part(None).await?,
-        Ask::Part { at, part } => asking.part(at, part).await?,
-        Ask::CatchUp { at } => asking.after(at, Duration::ZERO).await?,
-        Ask::After { cursor, wait_ms } => {
-            let wait = Duration::from_millis(wait_ms.into()).min(WAIT_MAX);
-            asking.after(cursor, wait).await?
-        }
-    };
-    let lease = asking.lease().await?;
+    let (content, page) = asking.answer(poll.ask).await?;
     let now_ms = sync.store.clock().now().unix_ms();
-    let header = Header { poll: poll.number, epoch: sync.store.epoch(), now_ms, lease, content };
+    let header = Header { poll: poll.number, epoch: sync.store.epoch(), now_ms, lease: asking.lease(), content };
     respond(page, &header)
 }
 

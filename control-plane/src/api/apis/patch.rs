@@ -122,7 +122,7 @@ fn apply(before: &Api, change: Change) -> Api {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
     use serde_json::{Value, json};
 
     async fn echo(harness: &Harness) -> String {
@@ -153,7 +153,9 @@ mod tests {
             let mut change = json!({});
             change[field] = value.clone();
             expected[field] = value;
-            assert_eq!(harness.patch(&path, change).await.expect(200), expected);
+            let patched = harness.patch(&path, change).await.expect(200);
+            assert_eq!(patched["propagation"].is_null(), revisions == 0, "{field}");
+            assert_eq!(without_receipt(patched), expected);
             assert_eq!(harness.get(&path).await.expect(200), expected);
             assert_eq!(harness.revision(), before + revisions, "{field}");
         }

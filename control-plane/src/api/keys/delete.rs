@@ -43,7 +43,8 @@ pub async fn delete(
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
+    use serde_json::json;
 
     #[tokio::test]
     async fn a_deleted_key_is_revoked_for_good_and_deleting_it_again_changes_nothing() {
@@ -52,11 +53,11 @@ mod tests {
         let path = format!("/v1/keys/{}", text(&key, "id"));
         let before = harness.revision();
         let deleted = harness.delete(&path).await.expect(200);
-        assert_eq!(deleted["status"], "revoked");
+        assert_eq!((&deleted["status"], &deleted["propagation"]["revision"]), (&json!("revoked"), &json!(before + 1)));
         assert_eq!(harness.revision(), before + 1);
         assert_eq!(harness.delete(&path).await.expect(200), deleted);
         assert_eq!(harness.revision(), before + 1);
-        assert_eq!(harness.get(&path).await.expect(200), deleted);
+        assert_eq!(harness.get(&path).await.expect(200), without_receipt(deleted));
         assert_eq!(harness.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap().keys, 0);
     }
 

@@ -133,8 +133,8 @@ pub struct PendingWorker {
 
 impl From<Receipt> for PropagationView {
     fn from(receipt: Receipt) -> Self {
+        let complete = receipt.is_complete();
         let propagation = receipt.propagation;
-        let complete = propagation.is_complete();
         Self {
             revision: receipt.revision,
             status: if complete { PropagationStatus::Complete } else { PropagationStatus::Pending },

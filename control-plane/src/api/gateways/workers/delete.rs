@@ -17,6 +17,7 @@ use crate::domain::audit::Action;
 
 /// Says that a worker is gone for good: receipts no longer wait for it. It counts again if it polls.
 #[utoipa::path(
+    operation_id = "delete_worker",
     delete, path = "/v1/gateways/{id}/workers/{worker}", tag = "gateways",
     params(
         ("id" = String, Path, description = "The gateway's id"),
@@ -67,7 +68,7 @@ mod tests {
         harness.delete(&path).await.expect(404);
         let revision = &pending["propagation"]["revision"];
         assert_eq!(harness.get(&format!("/v1/propagation/{revision}")).await.expect(200)["status"], "complete");
-        let entry = &harness.audit("action=worker.delete").await[0];
+        let entry = &harness.audit("action=worker.delete&outcome=done").await[0];
         assert_eq!((&entry["before"]["worker"], &entry["subject"]), (&json!("w"), &gateway["id"]));
         harness.assert_guarded("DELETE", &path).await;
     }
