@@ -12,12 +12,13 @@ pub mod keeper;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_core::id::GatewayId;
 use portcullis_core::push::fleet::{self as core, Full, Propagation, SILENCE_US_MAX, Seen, Sighting, Worker};
-use portcullis_core::wire::Revision;
+use portcullis_core::wire::{Cursor, Revision};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -32,6 +33,9 @@ const CROWD: usize = 64;
 /// How often a receipt is looked at while nobody acknowledges anything: workers under a bound stop by themselves.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
+/// For how many revisions it is remembered when their receipts were complete.
+const COMPLETIONS_MAX: usize = 1_024;
+
 /// The workers. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Fleet(Arc<Inner>);
@@ -43,6 +47,10 @@ struct Inner {
     metrics: Metrics,
     /// When the monotonic clock began to count.
     start: Instant,
+    /// The newest revision then.
+    head_at_start: Revision,
+    /// When receipts were first seen to be complete, by the monotonic clock: of the latest revisions.
+    completions: Mutex<BTreeMap<Revision, u64>>,
     /// Changes whenever a receipt may have come further.
     progress: watch::Sender<()>,
     /// The version up to which everything is stored.
@@ -63,12 +71,23 @@ pub struct NotStored;
 pub struct Receipt {
     /// The revision.
     pub revision: Revision,
+    /// How long after its commit this was so; `None` if it was committed before this process began to listen.
+    pub elapsed: Option<Duration>,
     /// Who has applied it, and who has not.
     pub propagation: Propagation,
+    /// Whether every worker is in it that was answered before the revision was committed, by whichever process.
+    pub is_certain: bool,
     /// When every pending worker will have stopped, if each of them will.
     pub enforced_by: Option<Timestamp>,
     /// Until then there may be workers that are not known.
     pub settling_until: Option<Timestamp>,
+}
+
+impl Receipt {
+    /// Whether no worker accepts any more what the revision took away.
+    pub const fn is_complete(&self) -> bool {
+        self.is_certain && self.propagation.is_complete()
+    }
 }
 
 impl Fleet {
@@ -77,7 +96,8 @@ impl Fleet {
         let mut read = store.read().await?;
         let (settled, stored) = (read.view().is_settled().await?, read.view().workers().await?);
         let mut workers = core::Fleet::new(store.epoch(), (!settled).then_some(SILENCE_US_MAX));
-        workers.note(store.feed().news().revision, 0);
+        let head_at_start = store.feed().news().revision;
+        workers.note(head_at_start, 0);
         for (gateway, worker) in stored {
             workers.merge(gateway, worker, 0);
         }
@@ -86,6 +106,8 @@ impl Fleet {
             store: store.clone(),
             metrics,
             start: Instant::now(),
+            head_at_start,
+            completions: Mutex::default(),
             progress: watch::Sender::new(()),
             stored: watch::Sender::new(0),
             urgent: Notify::new(),
@@ -141,6 +163,7 @@ impl Fleet {
         self.note_news();
         let mut progress = self.0.progress.subscribe();
         let deadline = Instant::now() + wait;
+        let is_certain = self.heard_from_others(deadline).await;
         while !self.workers().is_complete(revision, self.now_us()) && Instant::now() < deadline {
             let look = deadline.min(Instant::now() + LOOK_INTERVAL);
             // Nobody sends any more only when nobody waits any more.
@@ -149,26 +172,65 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
-        self.look(revision)
+        self.look(revision, is_certain)
     }
 
-    fn look(&self, revision: Revision) -> Option<Receipt> {
+    /// Fetches what other processes have stored until now. A worker that is stored later is answered with a look at the
+    /// database after that, and so with what this process has committed before. False if that cannot be done in time.
+    async fn heard_from_others(&self, deadline: Instant) -> bool {
+        if !self.0.store.is_shared() {
+            return true;
+        }
+        loop {
+            match self.fetch().await {
+                Ok(()) => return true,
+                Err(error) if Instant::now() >= deadline => {
+                    tracing::warn!(%error, "a receipt is pending: the workers of other control planes cannot be read");
+                    return false;
+                }
+                Err(_) => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    }
+
+    fn look(&self, revision: Revision, is_certain: bool) -> Option<Receipt> {
         let now_us = self.now_us();
         let propagation = self.workers().propagation(revision, now_us)?;
         let now = self.0.store.clock().now();
         // Rounded up, so that what is promised for an instant holds at it.
         let at = |us: u64| now.after(Duration::from_millis(us.saturating_sub(now_us).div_ceil(1_000)));
+        let until_us =
+            if is_certain && propagation.is_complete() { self.completed_at(revision, now_us) } else { now_us };
+        let elapsed = Duration::from_micros(until_us.saturating_sub(propagation.noted_at_us));
         Some(Receipt {
             revision,
+            is_certain,
+            elapsed: (revision > self.0.head_at_start).then_some(elapsed),
             enforced_by: propagation.enforced_at_us.map(at),
             settling_until: propagation.settles_at_us.map(at),
             propagation,
         })
     }
 
+    /// When the receipt of `revision` was first seen to be complete, which it is now.
+    fn completed_at(&self, revision: Revision, now_us: u64) -> u64 {
+        let mut completions = self.0.completions.lock().unwrap_or_else(PoisonError::into_inner);
+        let completed_at_us = *completions.entry(revision).or_insert(now_us);
+        if completions.len() > COMPLETIONS_MAX {
+            completions.pop_first();
+        }
+        completed_at_us
+    }
+
     /// The workers of `gateway`, in the order of their names.
     pub fn of(&self, gateway: GatewayId) -> Vec<Worker> {
         self.workers().of(gateway).cloned().collect()
+    }
+
+    /// The newest revision that is known to be committed.
+    pub fn head(&self) -> Cursor {
+        let store = &self.0.store;
+        Cursor { epoch: store.epoch(), revision: store.feed().news().revision }
     }
 
     /// Every worker, with its gateway.

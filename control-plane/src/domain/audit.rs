@@ -104,6 +104,8 @@ actions! {
     TokenDelete = "token.delete",
     /// A user signed in with a password.
     SessionCreate = "session.create",
+    /// A receipt was to be read.
+    PropagationRead = "propagation.read",
     /// The audit was to be read.
     AuditRead = "audit.read",
     /// The first operator token was created.

@@ -4,10 +4,9 @@
 //! there is something; what it is comes from storage. Both counters only ever grow here, so that two commits
 //! which publish in the wrong order do no harm, nor does one that is published twice.
 //!
-//! It also says how old its knowledge is: whoever may be cut off from the database must not vouch for it.
+//! It also says since when the database has shown it: whoever is cut off from the database must not vouch for more.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use portcullis_core::wire::Revision;
 use tokio::sync::watch;
@@ -45,14 +44,16 @@ impl Feed {
             news.gateway_changes = news.gateway_changes.max(latest.gateway_changes);
             *news != before
         });
-        // After the news: an age that is read first is never younger than the news that are read next.
+        // After the news: whoever reads this first reads news next that are no older.
         let mut last = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
         *last = (*last).max(looked_at);
     }
 
-    /// How long ago the database was last looked at. The news that are read afterwards are no older.
-    pub fn age(&self) -> Duration {
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    /// What has last been published, and an instant from which on the database showed it.
+    pub fn latest(&self) -> (News, Instant) {
+        // In this order: the news that are read second are no older than the look.
+        let looked_at = *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.news(), looked_at)
     }
 
     /// What has last been published.
@@ -69,6 +70,7 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn revisions_that_are_published_out_of_order_never_go_back() {
@@ -87,14 +89,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn its_age_is_that_of_the_newest_look_whoever_publishes_last() {
+    async fn the_newest_look_counts_whoever_publishes_last() {
         let news = News { revision: 5, gateway_changes: 0 };
         let start = Instant::now();
         let feed = Feed::new(news, start);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(feed.age(), Duration::from_secs(3));
+        assert_eq!(feed.latest(), (news, start));
         feed.publish(news, Instant::now());
         feed.publish(news, start);
-        assert_eq!(feed.age(), Duration::ZERO);
+        assert_eq!(feed.latest(), (news, start + Duration::from_secs(3)));
     }
 }

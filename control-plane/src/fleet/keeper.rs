@@ -95,7 +95,7 @@ impl Fleet {
         Ok(())
     }
 
-    async fn fetch(&self) -> Result<(), StorageError> {
+    pub(super) async fn fetch(&self) -> Result<(), StorageError> {
         let heard = self.0.store.workers_of_others().await?;
         let now_us = self.now_us();
         let mut workers = self.workers();
@@ -107,7 +107,7 @@ impl Fleet {
         Ok(())
     }
 
-    async fn forget_silent(&self) -> Result<(), StorageError> {
+    pub(super) async fn forget_silent(&self) -> Result<(), StorageError> {
         let now_us = self.now_us();
         let silent = self.workers().forget_silent(now_us);
         if let Err(error) = self.record_forgotten(&silent).await {

@@ -1,4 +1,4 @@
-//! The control plane's side of the sync protocol, without I/O: what is decided there about workers.
+//! What a control plane tells its workers and what it knows of them, without I/O.
 //!
 //! | module | what it decides |
 //! |---|---|
@@ -7,8 +7,9 @@
 //! | [`answer`] | what one poll gets: a delta, a snapshot, nothing yet, or a refusal |
 //! | [`fleet`] | which workers there are, how far each has come, and so what a receipt says |
 //!
-//! It stands beside [`crate::sync`], the worker's side, so that a simulation can drive both without a network, a
-//! database or a clock.
+//! The database, the clock and the connections are the control plane's; it feeds these functions what it has read,
+//! and does as they say. A simulation does the same with a database of its own, so what is decided here is what was
+//! tested there.
 
 pub mod answer;
 pub mod delta;

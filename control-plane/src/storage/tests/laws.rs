@@ -265,7 +265,7 @@ fn concerning(mut model: Replica, serves: &Serves) -> Replica {
 async fn assert_followed(fixture: &Fixture, steps: &[Step]) {
     let (mut live, mut apis) = (Vec::new(), Vec::new());
     let mut write = fixture.write().await;
-    let new = NewGateway { name: name("edge"), serves: Serves::Apis(Vec::new()) };
+    let new = NewGateway { name: name("edge"), serves: Serves::Apis(Vec::new()), max_staleness_ms: None };
     let mut gateway = write.create_gateway(new, &fixture.secret()).await.unwrap().unwrap();
     write.commit().await.unwrap();
     let mut worker = state(fixture, &Serves::Everything).await;

@@ -113,6 +113,8 @@ pub struct Full;
 /// How far a revision has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Propagation {
+    /// Since when it has been known to be committed, by the monotonic clock.
+    pub noted_at_us: u64,
     /// How many workers count.
     pub total: usize,
     /// How many of them have applied it.
@@ -265,6 +267,7 @@ impl Fleet {
     pub fn propagation(&self, revision: Revision, monotonic_us: u64) -> Option<Propagation> {
         let noted_us = self.known.since(revision)?;
         let mut propagation = Propagation {
+            noted_at_us: noted_us,
             total: self.workers.len(),
             applied: 0,
             stopped: 0,
