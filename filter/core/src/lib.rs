@@ -17,11 +17,7 @@
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
-<<<<<<< HEAD
-//! | [`push`] | what a control plane decides about the workers that follow it |
-=======
 //! | [`push`] | what a control plane tells its workers, and what it knows of them |
->>>>>>> main
 //!
 //! Every function is total: bad input gets an error value or a refusal, never a panic, because a panic would
 //! take an Envoy worker's virtual machine down.

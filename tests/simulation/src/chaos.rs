@@ -10,7 +10,7 @@ use crate::world::{Event, Heal, World};
 impl World {
     /// What there is at first.
     pub(crate) fn begin(&mut self) {
-        self.create_gateways();
+        self.furnish();
         for control in 0..self.control.len() {
             self.start(control);
         }
@@ -113,6 +113,13 @@ impl World {
         }
     }
 
+    fn restart_all(&mut self) {
+        for control in 0..self.control.len() {
+            self.stop(control);
+            self.after(100 * MS, Event::Heal(Heal::Start(control)));
+        }
+    }
+
     /// The backup becomes the database, in another epoch, while no control plane runs.
     fn restore(&mut self) {
         let Some(backup) = self.backup.clone().filter(|_| self.gone_back_from.is_none()) else { return };
@@ -131,11 +138,13 @@ impl World {
     }
 
     /// The database is an older one for a while, in the same epoch: what operators must not do. Nothing is written in
-    /// that time, and the workers are still stored.
+    /// that time, the workers are still stored, and none of them relies on a lease: what the older database vouches for is
+    /// not so.
     fn go_back(&mut self) {
         let everyone_serves = self.vms.iter().all(|vm| !vm.is_alive || vm.cursor.is_some());
         let Some(backup) = self.backup.clone() else { return };
-        if self.gone_back_from.is_some() || !everyone_serves || backup.epoch != self.database.epoch {
+        let is_done = self.gone_back_from.is_some() || backup.epoch != self.database.epoch;
+        if is_done || !everyone_serves || self.plan.is_bounded {
             return;
         }
         self.note("the database goes back to {}", &[backup.revision]);
@@ -145,12 +154,7 @@ impl World {
         self.database.settled = truth.settled;
         self.gone_back_from = Some(truth);
         self.count(Thing::RolledBack);
-        if self.random.chance(500) {
-            for control in 0..self.control.len() {
-                self.stop(control);
-                self.after(100 * MS, Event::Heal(Heal::Start(control)));
-            }
-        }
+        self.restart_all();
         let outage = self.random.around(20 * SECOND);
         self.after(outage, Event::Heal(Heal::Database));
     }
@@ -205,6 +209,7 @@ impl World {
                     let older = std::mem::replace(&mut self.database, truth);
                     (self.database.workers, self.database.workers_written) = (older.workers, older.workers_written);
                     self.database.settled = older.settled;
+                    self.restart_all();
                 }
             }
         }

@@ -71,11 +71,11 @@ impl World {
 
     fn change(&mut self, write: &mut Write) {
         match self.random.below(100) {
-            0..30 => self.issue(write),
-            30..55 => self.delete(write),
-            55..65 => self.reissue(write),
-            65..78 => self.reach_elsewhere(write),
-            78..90 => self.change_api(write),
+            0..27 => self.issue(write),
+            27..50 => self.delete(write),
+            50..58 => self.reissue(write),
+            58..70 => self.reach_elsewhere(write),
+            70..86 => self.change_api(write),
             _ => self.change_gateway(write),
         }
     }
@@ -170,9 +170,9 @@ impl World {
         let apis = write.state.apis.keys().copied().collect::<Vec<_>>();
         let number = self.new_number();
         match self.random.one_of(&apis) {
-            Some(id) if self.random.chance(450) => {
+            Some(id) if apis.len() > 2 && self.random.chance(450) => {
                 write.set_api(id, None);
-                // As when a user goes with its keys: much in one revision.
+                // Much in one revision.
                 if self.random.chance(300) {
                     self.delete(write);
                 }
@@ -227,11 +227,15 @@ impl World {
         self.random.one_of(&[None, Some(5_000), Some(8_000), Some(20_000), Some(60_000)]).flatten()
     }
 
-    /// The gateways there are at first.
-    pub(crate) fn create_gateways(&mut self) {
+    /// What there is at first.
+    pub(crate) fn furnish(&mut self) {
         let mut write = self.database.write();
+        for _ in 0..4 {
+            self.change_api(&mut write);
+            self.issue(&mut write);
+        }
         for number in 1..=3 {
-            let serves = if number == 3 { Some(Rc::default()) } else { None };
+            let serves = if number == 3 { self.some_served(&write) } else { None };
             let bound_ms = if number == 1 { None } else { self.bound_ms() };
             write.set_gateway(GatewayId::from_number(number), Some((serves, bound_ms)));
         }

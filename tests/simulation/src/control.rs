@@ -51,7 +51,7 @@ pub(crate) struct ControlPlane {
     polls: BTreeMap<u64, Asking>,
 }
 
-/// When a process last heard of a worker, and how many polls of it that takes in.
+/// When a process last heard of a worker, and the number of its latest poll.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heard {
     pub(crate) at: Instant,
@@ -327,6 +327,7 @@ impl World {
         let worker = Worker {
             name: name.clone(),
             node: None,
+            polls: poll.number,
             last_seen_ms: own.wall.ms(self.now),
             applied: match poll.ask {
                 Ask::After { cursor, .. } => Some(cursor),
@@ -338,12 +339,9 @@ impl World {
         let answered = asking.gateway.as_ref().and_then(|gateway| gateway.max_staleness_ms);
         let seen = own.fleet.saw(*gateway, worker, answered, own.clock.us(self.now)).expect("few workers");
         let vm = &mut self.vms[*vm];
-        vm.handled += 1;
-        vm.last_handled = self.now;
-        own.heard.insert((*gateway, name.clone()), Heard { at: self.now, polls: vm.handled });
-        if vm.forgotten_at.take().is_some() {
-            self.count(Thing::HeardAgain);
-        }
+        vm.handled = vm.handled.max(poll.number);
+        let heard = own.heard.entry((*gateway, name.clone())).or_insert(Heard { at: 0, polls: 0 });
+        *heard = Heard { at: self.now, polls: heard.polls.max(poll.number) };
         if !seen.acknowledged_us.is_empty() && self.plan.control_planes > 1 {
             let process = self.control[control].process.unwrap_or(0);
             self.after(2 * MS, Event::Save { control, process });
@@ -397,6 +395,10 @@ impl World {
                 Ok(Some(Stage::Load(wanted)))
             }
             Answer::Part { at, part } => Ok(Some(Stage::Part { at, part })),
+            Answer::RolledBack { .. } if self.random.chance(300) => {
+                // A control plane that does not know better offers what it has.
+                Ok(Some(Stage::Load(Wanted::by_a_newcomer(&known))))
+            }
             Answer::RolledBack { .. } => {
                 self.count(Thing::RolledBackRefused);
                 Err(Unavailable)
@@ -511,6 +513,11 @@ impl World {
         let (epoch, now_ms) = (own.epoch, own.wall.ms(self.now));
         let header = Header { poll: poll.number, epoch, now_ms, content, lease };
         let page = self.render(&header, &body);
+        match content {
+            Content::Delta { from, to, .. } if from == to => self.count(Thing::EmptyDelta),
+            Content::Delta { more: true, .. } => self.count(Thing::MoreToCome),
+            Content::Delta { .. } | Content::Snapshot { .. } => {}
+        }
         self.send(Message { vm: *vm, number: poll.number, page: Some((page, epoch, read_at)) });
         Ok(None)
     }

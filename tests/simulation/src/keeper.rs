@@ -11,6 +11,7 @@ use crate::control::{Heard, Unavailable};
 use crate::coverage::Thing;
 use crate::laws::Law;
 use crate::stored::Row;
+use crate::worker::Vm;
 use crate::world::{Event, World};
 
 /// How often the database is looked at. The other duties come every so many times.
@@ -60,16 +61,27 @@ impl World {
         let process = own.process.unwrap_or(0);
         for unsaved in rows {
             let place = (unsaved.gateway, unsaved.worker.name.clone());
-            let heard = own.heard.get(&place).map_or(0, |heard| heard.polls);
+            let heard = self.control[control].heard.get(&place).map_or(0, |heard| heard.polls);
             let row = Row { worker: unsaved.worker, saved_by: process, heard };
             let stored = self.database.workers.get(&place).map_or_else(|| row.clone(), |old| old.overwritten_by(&row));
             self.database.workers.insert(place, stored);
+            self.count_again(&row);
         }
         self.database.workers_written += 1;
         for other in (0..self.control.len()).filter(|other| *other != control) {
             self.tell(other, |control, process| Event::Fetch { control, process });
         }
         Ok(())
+    }
+
+    /// A worker that was forgotten counts again once a later poll of it is stored.
+    fn count_again(&mut self, row: &Row) {
+        let polled =
+            |vm: &&mut Vm| vm.is_forgotten && vm.name == row.worker.name && row.heard > vm.heard_when_forgotten;
+        if let Some(vm) = self.vms.iter_mut().find(polled) {
+            vm.is_forgotten = false;
+            self.count(Thing::HeardAgain);
+        }
     }
 
     /// Notifies a control plane of something, which may be lost.
@@ -132,12 +144,12 @@ impl World {
     pub(crate) fn forget(&mut self, gateway: GatewayId, worker: &Worker) {
         let place = (gateway, worker.name.clone());
         let row = self.database.workers.get(&place);
-        if row.is_some_and(|row| row.worker.last_seen_ms > worker.last_seen_ms) {
+        if row.is_some_and(|row| row.worker.polls > worker.polls) {
             return;
         }
         self.database.workers.remove(&place);
         if let Some(vm) = self.vms.iter_mut().find(|vm| vm.name == worker.name) {
-            vm.forgotten_at = Some(self.now);
+            vm.forget();
         }
     }
 
@@ -162,10 +174,9 @@ impl World {
         self.database.settled = true;
         self.count(Thing::Settled);
         let database = &self.database;
-        let now = self.now;
         for vm in &mut self.vms {
             if !database.workers.contains_key(&(vm.gateway, vm.name.clone())) {
-                vm.forgotten_at = Some(now);
+                vm.forget();
             }
         }
     }

@@ -88,7 +88,11 @@ impl World {
         if order(now) < order(before) {
             self.break_law(Law::NeverBack, format!("vm {vm} went back from {before:?} to {now:?}"));
         }
-        self.count(if before.epoch == now.epoch { Thing::DeltaApplied } else { Thing::NewEpoch });
+        self.count(match (before.epoch == now.epoch, self.vms[vm].is_catching_up) {
+            (true, false) => Thing::DeltaApplied,
+            (true, true) => Thing::Replaced,
+            (false, _) => Thing::NewEpoch,
+        });
     }
 
     /// Whether the directory shows what was live at its cursor.
@@ -150,7 +154,7 @@ impl World {
     /// The workers that need not count now: those that were forgotten by rule and have not polled since.
     pub(crate) fn excused(&self) -> BTreeSet<usize> {
         let vms = self.vms.iter().enumerate();
-        vms.filter(|(_, vm)| vm.forgotten_at.is_some()).map(|(place, _)| place).collect()
+        vms.filter(|(_, vm)| vm.is_forgotten).map(|(place, _)| place).collect()
     }
 }
 

@@ -55,13 +55,13 @@ impl Plan {
         let is_long = random.chance(120);
         let is_wild = random.chance(500);
         let rate = |random: &mut Random, most: u64| if random.chance(500) { random.below(most + 1) } else { 0 };
-        let duration = if is_long { random.between(14, 24) * MINUTE } else { random.between(20, 90) * SECOND };
+        let duration = if is_long { random.between(14, 24) * MINUTE } else { random.between(20, 120) * SECOND };
         Self {
             control_planes: random.between(1, 2) as usize,
-            workers: random.between(1, 5) as usize,
+            workers: random.between(1, 6) as usize,
             duration,
-            writes_every: if is_long { duration / 40 } else { random.between(400, 4_000) * MS },
-            faults_every: random.chance(850).then(|| duration / random.between(1, if is_wild { 14 } else { 5 })),
+            writes_every: if is_long { duration / 60 } else { random.between(150, 2_500) * MS },
+            faults_every: random.chance(850).then(|| duration / random.between(1, if is_wild { 24 } else { 6 })),
             lost: rate(random, 120),
             doubled: rate(random, 120),
             late: rate(random, 120),

@@ -1,5 +1,7 @@
 //! Workers as the database stores them, put together from what several control planes say.
 
+use std::cmp::Ordering;
+
 use portcullis_core::push::fleet::Worker;
 use portcullis_core::wire::Cursor;
 
@@ -10,7 +12,7 @@ pub struct Row {
     pub worker: Worker,
     /// The process that stored it last.
     pub saved_by: u64,
-    /// Which of its polls the row knows of, as the simulation counts them: nobody else sees this.
+    /// The latest of its polls that the row knows of, as the simulation sees it: nobody else looks at this.
     pub heard: u64,
 }
 
@@ -18,16 +20,12 @@ impl Row {
     /// What is stored after `other` has been written over this, by the rules of `control-plane/src/storage/workers.rs`.
     pub fn overwritten_by(&self, other: &Self) -> Self {
         let (before, after) = (&self.worker, &other.worker);
-        let bound_ms = if self.saved_by == other.saved_by {
-            after.bound_ms
-        } else {
-            before.bound_ms.zip(after.bound_ms).map(|(before, after)| before.max(after))
-        };
-        let worker = Worker {
-            last_seen_ms: before.last_seen_ms.max(after.last_seen_ms),
-            applied: later(before.applied, after.applied),
-            bound_ms,
-            ..after.clone()
+        let longer = before.bound_ms.zip(after.bound_ms).map(|(before, after)| before.max(after));
+        let applied = later(before.applied, after.applied);
+        let worker = match before.polls.cmp(&after.polls) {
+            Ordering::Less => Worker { applied, ..after.clone() },
+            Ordering::Equal => Worker { applied, bound_ms: longer, ..after.clone() },
+            Ordering::Greater => Worker { applied, ..before.clone() },
         };
         Self { worker, saved_by: other.saved_by, heard: self.heard.max(other.heard) }
     }

@@ -1,5 +1,6 @@
 //! A worker's virtual machine: what is around `portcullis_core::sync`, as in `filter/src/root.rs`.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use portcullis_core::directory::Serving;
@@ -27,12 +28,14 @@ pub(crate) struct Vm {
     pub(crate) cursor: Option<Cursor>,
     pub(crate) read_at: (Epoch, Revision),
     pub(crate) was_stale: bool,
+    pub(crate) bound_ms: Option<u64>,
+    pub(crate) is_catching_up: bool,
     pub(crate) partitioned_until: Instant,
-    /// How many of its polls were handled, and when the last was.
+    /// The latest of its polls that was handled.
     pub(crate) handled: u64,
-    pub(crate) last_handled: Instant,
-    /// When it was forgotten by rule, if it has not polled since.
-    pub(crate) forgotten_at: Option<Instant>,
+    /// Whether it was forgotten by rule, and no poll of it has been stored since.
+    pub(crate) is_forgotten: bool,
+    pub(crate) heard_when_forgotten: u64,
     control: usize,
     /// The number of the poll whose answer it waits for.
     outstanding: Option<u64>,
@@ -45,6 +48,11 @@ impl Vm {
     /// Whether nothing reaches it, nor comes from it.
     pub(crate) const fn is_partitioned(&self, now: Instant) -> bool {
         self.partitioned_until > now
+    }
+
+    /// Nobody need wait for it any more, until it polls again.
+    pub(crate) const fn forget(&mut self) {
+        (self.is_forgotten, self.heard_when_forgotten) = (true, self.handled);
     }
 
     /// The point in history at which the directory stands by which it judges requests now.
@@ -79,10 +87,12 @@ impl World {
             cursor: None,
             read_at: (born.epoch, 0),
             was_stale: false,
+            bound_ms: None,
+            is_catching_up: false,
             partitioned_until: 0,
             handled: 0,
-            last_handled: 0,
-            forgotten_at: None,
+            is_forgotten: false,
+            heard_when_forgotten: 0,
             control,
             outstanding: None,
             token: 0,
@@ -128,6 +138,7 @@ impl World {
         }
         let own = &mut self.vms[vm];
         own.outstanding = Some(poll.number);
+        own.is_catching_up = matches!(poll.ask, Ask::CatchUp { .. });
         let bound_ms = own.replica.max_staleness_ms();
         let (name, gateway, control) = (own.name.clone(), own.gateway, own.control);
         if matches!(poll.ask, Ask::Everything) && own.cursor.is_some() {
@@ -211,8 +222,17 @@ impl World {
         }
     }
 
-    /// Looks whether a worker has become stale, or serves again.
+    /// Looks whether a worker has become stale or serves again, and whether it may now go on for longer or less long.
     pub(crate) fn watch_staleness(&mut self, vm: usize) {
+        let own = &mut self.vms[vm];
+        let bound_ms = own.replica.max_staleness_ms();
+        let before_ms = std::mem::replace(&mut own.bound_ms, bound_ms);
+        let order = |bound_ms: Option<u64>| bound_ms.unwrap_or(u64::MAX);
+        match order(bound_ms).cmp(&order(before_ms)) {
+            Ordering::Greater => self.count(Thing::BoundLengthened),
+            Ordering::Less => self.count(Thing::BoundShortened),
+            Ordering::Equal => {}
+        }
         let is_stale = self.vms[vm].is_stale(self.now);
         match (std::mem::replace(&mut self.vms[vm].was_stale, is_stale), is_stale) {
             (false, true) => self.count(Thing::Stale),

@@ -192,7 +192,10 @@ impl World {
             Event::Fetch { control, process } if self.control[control].is(process) => drop(self.fetch(control)),
             Event::Look { .. } | Event::Save { .. } | Event::Fetch { .. } => {}
             Event::Ask(question) => self.ask(question),
-            Event::Enforced => self.check_promises_of_all(),
+            Event::Enforced => {
+                self.count(Thing::Enforced);
+                self.check_promises_of_all();
+            }
         }
     }
 
