@@ -9,10 +9,10 @@
 //! - Pages are short, so that a worker applies one in one go: [`DELTA_BYTES_MAX`] at most, unless a single revision
 //!   is longer. One that fits into no page at all needs a snapshot.
 //! - Deletions come first, so that a page that breaks off errs towards refusing.
-//! - A gateway that serves some APIs only is told of the keys that open one of them. The first change after `from`
-//!   says what a worker at `from` may hold: of a key that opened one of them then, and does no more, it is told that
-//!   it is gone; of all others nothing. A gateway that serves everything is told of every deletion, because changes
-//!   that an older version logged do not say what was before.
+//! - A gateway that serves some APIs only is told of the keys that open one of them. Of a key that does so no more it is
+//!   told that it is gone, if any change after `from` says that it did before: the first is not enough, because a worker
+//!   at `from` may hold something newer. Of all other keys it is told nothing. A gateway that serves everything is told
+//!   of every deletion, because changes that an older version logged do not say what was before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -95,8 +95,8 @@ pub struct Gathering {
     bytes: usize,
     bytes_max: usize,
     room: Room,
-    seen_keys: HashSet<[u8; DIGEST_BYTES]>,
-    seen_apis: HashSet<ApiId>,
+    told_keys: HashSet<[u8; DIGEST_BYTES]>,
+    told_apis: HashSet<ApiId>,
 }
 
 impl Gathering {
@@ -113,8 +113,8 @@ impl Gathering {
             bytes: 0,
             bytes_max: DELTA_BYTES_MAX,
             room: Room::Left,
-            seen_keys: HashSet::new(),
-            seen_apis: HashSet::new(),
+            told_keys: HashSet::new(),
+            told_apis: HashSet::new(),
         }
     }
 
@@ -174,13 +174,15 @@ impl Gathering {
     /// business.
     fn told(&mut self, subject: Subject) -> Option<Record> {
         match subject {
+            Subject::Key { digest, .. } if self.told_keys.contains(digest.as_bytes()) => None,
             Subject::Key { digest, before, now } => {
-                let first = self.seen_keys.insert(*digest.as_bytes());
-                first.then(|| self.told_of_key(digest, before.as_ref(), now)).flatten()
+                let told = self.told_of_key(digest, before.as_ref(), now)?;
+                self.told_keys.insert(*digest.as_bytes());
+                Some(told)
             }
             Subject::Api { id, now } => {
-                let first = self.scope.has_api(id) && self.seen_apis.insert(id);
-                first.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
+                let is_new = self.scope.has_api(id) && self.told_apis.insert(id);
+                is_new.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
             }
         }
     }
