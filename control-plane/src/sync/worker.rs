@@ -20,11 +20,7 @@ pub fn describe(headers: &HeaderMap, ask: &Ask, now: Timestamp) -> Option<Worker
         name: visible(headers, WORKER_HEADER, WORKER_BYTES_MAX)?.to_owned(),
         node: visible(headers, NODE_HEADER, NODE_BYTES_MAX).filter(|node| *node != "-").map(str::to_owned),
         last_seen_ms: now.unix_ms(),
-        applied: match ask {
-            Ask::After { cursor, .. } => Some(*cursor),
-            // What it has of a snapshot does not serve yet.
-            Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => None,
-        },
+        applied: ask.acknowledges(),
         bound_ms: number(LEASE_HEADER),
         memory_bytes: number(MEMORY_HEADER),
     })
