@@ -44,8 +44,9 @@ pub(crate) struct ControlPlane {
     pub(crate) heard: BTreeMap<(GatewayId, String), Heard>,
     pub(crate) started: Instant,
     pub(crate) cut_until: Instant,
-    /// The writes of workers that it has fetched.
+    /// The writes of workers that it has fetched, and when it last did.
     pub(crate) fetched: u64,
+    pub(crate) fetched_at_us: u64,
     gateways: (u64, BTreeMap<GatewayId, Rc<Gateway>>),
     snapshots: Vec<Snapshot>,
     polls: BTreeMap<u64, Asking>,
@@ -73,6 +74,8 @@ struct Asking {
     gateway: Option<Rc<Gateway>>,
     is_promised: bool,
     is_fresh: bool,
+    /// The bound on staleness that the worker is counted with, and answered.
+    bound_ms: Option<u64>,
     stage: Stage,
 }
 
@@ -105,6 +108,7 @@ impl ControlPlane {
             started: 0,
             cut_until: 0,
             fetched: 0,
+            fetched_at_us: 0,
             gateways: (0, BTreeMap::new()),
             snapshots: Vec::new(),
             polls: BTreeMap::new(),
@@ -222,7 +226,8 @@ impl World {
         }
         let (news, looked_at_us) = (own.news, own.looked_at_us);
         let (stage, gateway) = (Stage::Authenticate, None);
-        let asking = Asking { request, news, looked_at_us, gateway, is_promised: false, is_fresh: false, stage };
+        let (is_promised, is_fresh, bound_ms) = (false, false, None);
+        let asking = Asking { request, news, looked_at_us, gateway, is_promised, is_fresh, bound_ms, stage };
         let poll = self.new_number();
         self.control[control].polls.insert(poll, asking);
         self.step_soon(control, poll);
@@ -297,7 +302,8 @@ impl World {
                 self.update(control, asking)?;
                 if is_over && asking.news.revision == from {
                     let content = Content::Delta { from, to: from, more: false };
-                    return self.finish(control, asking, content, Rc::default(), from);
+                    self.finish(control, asking, content, &Body::default(), from);
+                    return Ok(None);
                 }
                 self.decide(control, asking)
             }
@@ -315,13 +321,14 @@ impl World {
             }
             Stage::Send { content, body, read_at } => {
                 let (content, body, read_at) = (*content, Rc::clone(body), *read_at);
-                self.finish(control, asking, content, body, read_at)
+                self.finish(control, asking, content, &body, read_at);
+                Ok(None)
             }
         }
     }
 
     /// Counts the worker that polls. True if it must be stored before it is answered.
-    fn report(&mut self, control: usize, asking: &Asking) -> bool {
+    fn report(&mut self, control: usize, asking: &mut Asking) -> bool {
         let Request { vm, name, gateway, poll, bound_ms } = &*asking.request;
         let own = &mut self.control[control];
         let worker = Worker {
@@ -329,15 +336,12 @@ impl World {
             node: None,
             polls: poll.number,
             last_seen_ms: own.wall.ms(self.now),
-            applied: match poll.ask {
-                Ask::After { cursor, .. } => Some(cursor),
-                Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => None,
-            },
+            applied: poll.ask.acknowledges(),
             bound_ms: *bound_ms,
             memory_bytes: None,
         };
-        let answered = asking.gateway.as_ref().and_then(|gateway| gateway.max_staleness_ms);
-        let seen = own.fleet.saw(*gateway, worker, answered, own.clock.us(self.now)).expect("few workers");
+        asking.bound_ms = asking.gateway.as_ref().and_then(|gateway| gateway.max_staleness_ms);
+        let seen = own.fleet.saw(*gateway, worker, asking.bound_ms, own.clock.us(self.now)).expect("few workers");
         let vm = &mut self.vms[*vm];
         vm.handled = vm.handled.max(poll.number);
         let heard = own.heard.entry((*gateway, name.clone())).or_insert(Heard { at: 0, polls: 0 });
@@ -363,15 +367,12 @@ impl World {
         Ok(())
     }
 
-    fn decide(&mut self, control: usize, asking: &Asking) -> Result<Option<Stage>, Unavailable> {
-        let gateway = asking.gateway.as_ref().ok_or(Unavailable)?;
-        let known = Known {
-            epoch: self.control[control].epoch,
-            head: asking.news.revision,
-            is_fresh: asking.is_fresh,
-            scope_revision: gateway.scope_revision,
-            pruned: 0,
-        };
+    fn decide(&mut self, control: usize, asking: &mut Asking) -> Result<Option<Stage>, Unavailable> {
+        if self.promises_more(control, asking)? {
+            self.count(Thing::PromiseAtEnd);
+            return Ok(Some(Stage::Store));
+        }
+        let known = self.known(control, asking)?;
         let ask = asking.request.poll.ask;
         match answer(ask, asking.is_promised, &known) {
             Answer::LookFirst => {
@@ -404,6 +405,17 @@ impl World {
                 Err(Unavailable)
             }
         }
+    }
+
+    /// Counts the worker with the bound that it will be answered with, which may have changed while it waited. True if
+    /// that must be stored first.
+    fn promises_more(&mut self, control: usize, asking: &mut Asking) -> Result<bool, Unavailable> {
+        let bound_ms = asking.gateway.as_ref().ok_or(Unavailable)?.max_staleness_ms;
+        if std::mem::replace(&mut asking.bound_ms, bound_ms) == bound_ms {
+            return Ok(false);
+        }
+        let Request { gateway, name, .. } = &*asking.request;
+        Ok(self.control[control].fleet.promise(*gateway, name, bound_ms).is_some())
     }
 
     /// The connections of a control plane end.
@@ -492,34 +504,21 @@ impl World {
         Ok(Some(Stage::Send { content, body, read_at }))
     }
 
-    /// Sends an answer, unless it lengthens a bound that must be stored first.
-    fn finish(
-        &mut self,
-        control: usize,
-        asking: &Asking,
-        content: Content,
-        body: Rc<Body>,
-        read_at: Revision,
-    ) -> Result<Option<Stage>, Unavailable> {
-        let Request { vm, name, gateway, poll, .. } = &*asking.request;
-        let bound_ms = asking.gateway.as_ref().ok_or(Unavailable)?.max_staleness_ms;
-        let own = &mut self.control[control];
-        if own.fleet.promise(*gateway, name, bound_ms).is_some() {
-            self.count(Thing::PromiseAtEnd);
-            return Ok(Some(Stage::Store));
-        }
+    /// Sends an answer.
+    fn finish(&mut self, control: usize, asking: &Asking, content: Content, body: &Body, read_at: Revision) {
+        let Request { vm, poll, .. } = &*asking.request;
+        let (own, bound_ms) = (&self.control[control], asking.bound_ms);
         let age_us = own.clock.us(self.now).saturating_sub(asking.looked_at_us);
         let lease = bound_ms.map(|max_staleness_ms| Lease { max_staleness_ms, age_ms: age_us.div_ceil(1_000) });
         let (epoch, now_ms) = (own.epoch, own.wall.ms(self.now));
         let header = Header { poll: poll.number, epoch, now_ms, content, lease };
-        let page = self.render(&header, &body);
+        let page = self.render(&header, body);
         match content {
             Content::Delta { from, to, .. } if from == to => self.count(Thing::EmptyDelta),
             Content::Delta { more: true, .. } => self.count(Thing::MoreToCome),
             Content::Delta { .. } | Content::Snapshot { .. } => {}
         }
         self.send(Message { vm: *vm, number: poll.number, page: Some((page, epoch, read_at)) });
-        Ok(None)
     }
 }
 

@@ -84,11 +84,6 @@ pub struct Write {
 }
 
 impl Write {
-    /// The revision that it will be.
-    pub const fn revision(&self) -> Revision {
-        self.revision
-    }
-
     /// Makes a secret live, changes what it opens, or takes it away.
     pub fn set_key(&mut self, secret: Secret, record: Option<KeyRecord>) {
         let before = match record {

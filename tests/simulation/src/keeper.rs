@@ -101,10 +101,11 @@ impl World {
         }
         let (now, written) = (self.now, self.database.workers_written);
         let own = &mut self.control[control];
+        let now_us = own.clock.us(now);
+        own.fetched_at_us = now_us;
         if std::mem::replace(&mut own.fetched, written) == written {
             return Ok(());
         }
-        let now_us = own.clock.us(now);
         for ((gateway, name), row) in &self.database.workers {
             if Some(row.saved_by) == own.process {
                 continue;

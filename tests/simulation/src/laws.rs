@@ -99,7 +99,7 @@ impl World {
     fn check_directory(&mut self, vm: usize, at: Cursor) {
         let own = &self.vms[vm];
         let Some(directory) = own.replica.directory() else { return };
-        let last = if own.read_at.0 == at.epoch { own.read_at.1.max(at.revision) } else { at.revision };
+        let last = own.read_at.get(&at.epoch.number()).map_or(at.revision, |read_at| at.revision.max(*read_at));
         let shown = (at.revision..=last).filter_map(|revision| self.history.get(&(at.epoch.number(), revision)));
         let states = shown.map(AsRef::as_ref).collect::<Vec<&State>>();
         let fault = match states.first() {

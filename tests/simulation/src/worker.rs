@@ -1,12 +1,13 @@
 //! A worker's virtual machine: what is around `portcullis_core::sync`, as in `filter/src/root.rs`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use portcullis_core::directory::Serving;
 use portcullis_core::id::GatewayId;
 use portcullis_core::sync::{Rejection, Replica, Step};
-use portcullis_core::wire::{Ask, Cursor, Epoch, Revision};
+use portcullis_core::wire::{Ask, Cursor, Poll, Revision};
 
 use crate::clock::{Instant, MS, Monotonic, SECOND};
 use crate::coverage::Thing;
@@ -24,9 +25,9 @@ pub(crate) struct Vm {
     pub(crate) clock: Monotonic,
     /// Where the database stood when it started.
     pub(crate) born: Cursor,
-    /// What its cursor was last, and the newest revision from which anything was read that it was sent.
+    /// What its cursor was last, and of each epoch the newest revision from which anything was read that it was sent.
     pub(crate) cursor: Option<Cursor>,
-    pub(crate) read_at: (Epoch, Revision),
+    pub(crate) read_at: BTreeMap<u64, Revision>,
     pub(crate) was_stale: bool,
     pub(crate) bound_ms: Option<u64>,
     pub(crate) is_catching_up: bool,
@@ -85,7 +86,7 @@ impl World {
             clock: Monotonic::from_anywhere(self.now, &mut self.random),
             born,
             cursor: None,
-            read_at: (born.epoch, 0),
+            read_at: BTreeMap::new(),
             was_stale: false,
             bound_ms: None,
             is_catching_up: false,
@@ -129,7 +130,7 @@ impl World {
         }
     }
 
-    fn poll(&mut self, vm: usize, poll: portcullis_core::wire::Poll) {
+    fn poll(&mut self, vm: usize, poll: Poll) {
         if self.random.chance(self.plan.moves) {
             let other = self.random.place(self.control.len()).unwrap_or(0);
             if std::mem::replace(&mut self.vms[vm].control, other) != other {
@@ -173,11 +174,8 @@ impl World {
             }
             return;
         };
-        if own.read_at.0.number() < epoch.number() {
-            own.read_at = (epoch, read_at);
-        } else if own.read_at.0 == epoch {
-            own.read_at.1 = own.read_at.1.max(read_at);
-        }
+        let newest = own.read_at.entry(epoch.number()).or_insert(read_at);
+        *newest = read_at.max(*newest);
         let (step, result) = own.replica.answered(page, own.clock.ms(now), random);
         if step == Step::Ignore {
             self.count(Thing::Ignored);
