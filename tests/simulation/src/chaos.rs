@@ -5,6 +5,7 @@ use portcullis_core::wire::Epoch;
 
 use crate::clock::{Instant, MINUTE, MS, SECOND};
 use crate::coverage::Thing;
+use crate::plan::Focus;
 use crate::world::{Event, Heal, World};
 
 impl World {
@@ -15,7 +16,8 @@ impl World {
             self.start(control);
         }
         for _ in 0..self.plan.workers {
-            let gateway = GatewayId::from_number(self.random.between(1, 3));
+            let first = if self.plan.focus == Some(Focus::Reach) { 3 } else { 1 };
+            let gateway = GatewayId::from_number(self.random.between(first, 3));
             let delay = self.random.below(2 * SECOND);
             self.after(delay, Event::Heal(Heal::Birth(gateway)));
         }
@@ -64,7 +66,13 @@ impl World {
         let living = self.living();
         let Some(vm) = self.random.one_of(&living) else { return };
         let outage = self.outage();
-        self.note("vm {} is partitioned for {} µs", &[vm as u64, outage]);
+        let is_deaf = self.random.chance(400);
+        self.note("vm {} is partitioned for {} µs, deaf only: {}", &[vm as u64, outage, u64::from(is_deaf)]);
+        if is_deaf {
+            // Its polls are heard, and it hears nothing.
+            self.vms[vm].deaf_until = self.now + outage;
+            return self.count(Thing::Deaf);
+        }
         self.vms[vm].partitioned_until = self.now + outage;
         self.count(if outage > 10 * MINUTE { Thing::LongPartition } else { Thing::Partition });
     }
@@ -225,6 +233,7 @@ impl World {
         }
         for vm in &mut self.vms {
             vm.partitioned_until = vm.partitioned_until.min(self.now);
+            vm.deaf_until = vm.deaf_until.min(self.now);
         }
     }
 }

@@ -47,6 +47,17 @@ pub struct Plan {
     pub is_long: bool,
     /// Whether gateways get bounds on staleness.
     pub is_bounded: bool,
+    /// What is changed above all, if anything is.
+    pub focus: Option<Focus>,
+}
+
+/// What some runs are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// A few keys come into a confined gateway's reach and leave it.
+    Reach,
+    /// Gateways get longer and shorter bounds, and workers hear of them from one control plane or another.
+    Bounds,
 }
 
 impl Plan {
@@ -55,9 +66,11 @@ impl Plan {
         let is_long = random.chance(120);
         let is_wild = random.chance(500);
         let rate = |random: &mut Random, most: u64| if random.chance(500) { random.below(most + 1) } else { 0 };
+        let focus = random.one_of(&[None, None, None, Some(Focus::Reach), Some(Focus::Bounds)]).flatten();
+        let is_about_bounds = focus == Some(Focus::Bounds);
         let duration = if is_long { random.between(14, 24) * MINUTE } else { random.between(20, 120) * SECOND };
         Self {
-            control_planes: random.between(1, 2) as usize,
+            control_planes: if is_about_bounds { 2 } else { random.between(1, 2) as usize },
             workers: random.between(1, 6) as usize,
             duration,
             writes_every: if is_long { duration / 60 } else { random.between(150, 2_500) * MS },
@@ -67,8 +80,8 @@ impl Plan {
             late: rate(random, 120),
             damaged: rate(random, 80),
             gaps: rate(random, 30),
-            stalls: rate(random, 25),
-            moves: rate(random, 300),
+            stalls: rate(random, if is_about_bounds { 150 } else { 25 }),
+            moves: if is_about_bounds { random.between(100, 500) } else { rate(random, 300) },
             unheard: rate(random, 500),
             delta_bytes: random.one_of(&[300, 900, 3_000, 65_536]).unwrap_or(0),
             far: random.one_of(&[12, 40, 10_000]).unwrap_or(0),
@@ -78,7 +91,8 @@ impl Plan {
                 records: random.one_of(&[1, 3, 1_024]).unwrap_or(1),
             },
             is_long,
-            is_bounded: random.chance(700),
+            is_bounded: is_about_bounds || random.chance(700),
+            focus,
         }
     }
 }
