@@ -35,6 +35,11 @@ impl World {
         };
         let next = self.random.around(mean) + 50 * MS;
         self.after(next, Event::Fault);
+        match self.plan.focus {
+            Some(Focus::Reach) if self.random.chance(400) => return self.partition(),
+            Some(Focus::Bounds) if self.random.chance(600) => return self.cut(),
+            Some(Focus::Reach | Focus::Bounds) | None => {}
+        }
         match self.random.below(100) {
             0..22 => self.partition(),
             22..40 => self.kill(),
@@ -143,6 +148,14 @@ impl World {
         self.database.settled = false;
         self.remember();
         self.count(Thing::Restore);
+        // Whoever hears nothing for long after a restore is who a receipt could be wrong about.
+        let living = self.living();
+        if self.plan.is_long
+            && let Some(vm) = self.random.one_of(&living)
+        {
+            self.vms[vm].deaf_until = self.now + 14 * MINUTE;
+            self.count(Thing::Deaf);
+        }
     }
 
     /// The database is an older one for a while, in the same epoch: what operators must not do. Nothing is written in

@@ -72,7 +72,7 @@ impl World {
 
     fn change(&mut self, write: &mut Write) {
         match self.plan.focus {
-            Some(Focus::Reach) if write.state.keys.len() > 3 && self.random.chance(700) => {
+            Some(Focus::Reach) if write.state.keys.len() > 2 && self.random.chance(700) => {
                 let is_last = self.random.chance(200);
                 return if is_last { self.delete(write) } else { self.reach_elsewhere(write) };
             }
@@ -91,7 +91,7 @@ impl World {
 
     fn issue(&mut self, write: &mut Write) {
         let many = if self.random.chance(250) { self.random.between(2, 7) } else { 1 };
-        let keys_max = if self.plan.focus == Some(Focus::Reach) { 6 } else { KEYS_MAX };
+        let keys_max = if self.plan.focus == Some(Focus::Reach) { 4 } else { KEYS_MAX };
         for _ in 0..many {
             if write.state.keys.len() >= keys_max {
                 return self.delete(write);

@@ -67,13 +67,17 @@ impl Plan {
         let is_wild = random.chance(500);
         let rate = |random: &mut Random, most: u64| if random.chance(500) { random.below(most + 1) } else { 0 };
         let focus = random.one_of(&[None, None, None, Some(Focus::Reach), Some(Focus::Bounds)]).flatten();
-        let is_about_bounds = focus == Some(Focus::Bounds);
+        let (is_about_reach, is_about_bounds) = (focus == Some(Focus::Reach), focus == Some(Focus::Bounds));
         let duration = if is_long { random.between(14, 24) * MINUTE } else { random.between(20, 120) * SECOND };
         Self {
             control_planes: if is_about_bounds { 2 } else { random.between(1, 2) as usize },
             workers: random.between(1, 6) as usize,
             duration,
-            writes_every: if is_long { duration / 60 } else { random.between(150, 2_500) * MS },
+            writes_every: match (is_long, is_about_reach) {
+                (true, _) => duration / 60,
+                (false, true) => random.between(100, 500) * MS,
+                (false, false) => random.between(150, 2_500) * MS,
+            },
             faults_every: random.chance(850).then(|| duration / random.between(1, if is_wild { 24 } else { 6 })),
             lost: rate(random, 120),
             doubled: rate(random, 120),
@@ -83,7 +87,7 @@ impl Plan {
             stalls: rate(random, if is_about_bounds { 150 } else { 25 }),
             moves: if is_about_bounds { random.between(100, 500) } else { rate(random, 300) },
             unheard: rate(random, 500),
-            delta_bytes: random.one_of(&[300, 900, 3_000, 65_536]).unwrap_or(0),
+            delta_bytes: if is_about_reach { 300 } else { random.one_of(&[300, 900, 3_000, 65_536]).unwrap_or(0) },
             far: random.one_of(&[12, 40, 10_000]).unwrap_or(0),
             part_records: random.one_of(&[1, 3, 8, 50]).unwrap_or(1),
             slice: Slice {
