@@ -29,8 +29,8 @@ const TICK_IDLE_MS: u32 = 1_000;
 const TICK_SOON_MS: u32 = 20;
 /// How soon it goes on with work of which it has done a part.
 const TICK_WORK_MS: u32 = 1;
-/// The most held requests that are judged in one callback. Each takes some 20 µs, and Envoy as much again to send it on.
-const RELEASED_MAX: usize = 64;
+/// The most held requests that are judged in one callback. Each takes some 15 µs, and then Envoy has to send it on.
+const RELEASED_MAX: usize = 32;
 
 /// The root context of one worker.
 pub struct Root {

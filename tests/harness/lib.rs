@@ -7,6 +7,7 @@
 //! | [`link`] | a network cable to PostgreSQL that can be cut |
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
 //! | [`sync`] | the sync port, asked as a worker asks |
+//! | [`stats`] | Envoy's statistics |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
 //! | [`people`] | admins and members, signed in |
@@ -25,4 +26,5 @@ pub mod measure;
 pub mod people;
 pub mod python;
 pub mod raw;
+pub mod stats;
 pub mod sync;
