@@ -166,6 +166,16 @@ impl House {
         &self.gateway_token
     }
 
+    /// The running control plane.
+    pub fn control_plane(&self) -> &ControlPlane {
+        self.control_plane.as_ref().expect("the control plane runs")
+    }
+
+    /// Where the house keeps its data.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// The running Envoy.
     pub fn envoy(&self) -> &Envoy {
         self.envoy.as_ref().expect("Envoy runs")

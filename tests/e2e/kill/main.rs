@@ -11,7 +11,6 @@
 
 mod client;
 mod ledger;
-mod random;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -21,11 +20,11 @@ use std::time::{Duration, Instant, SystemTime};
 use portcullis_core::id::KeyId;
 use portcullis_tests::database::Database;
 use portcullis_tests::house::House;
+use portcullis_tests::random::Random;
 use tokio::sync::RwLock;
 
 use client::{Client, Shared};
 use ledger::{Ledger, Observed};
-use random::Random;
 
 /// How often it is killed in `make test`.
 const KILLS: u64 = 20;
