@@ -25,9 +25,7 @@ impl Process {
         let stat = self.read("stat");
         // The second field is the name in parentheses, which may hold anything; utime and stime are fields 14 and 15.
         let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-        let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
-        let ticks_per_second = rustix::param::clock_ticks_per_second();
-        Duration::from_millis(ticks.sum::<u64>() * 1000 / ticks_per_second)
+        time_of(fields.split_whitespace().skip(11).take(2))
     }
 
     /// Its resident memory, in bytes.
@@ -62,6 +60,21 @@ impl Process {
     }
 }
 
+/// Processor time that all processes and the kernel have used since the machine started.
+pub fn cpu_of_all() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").expect("what the machine has done");
+    let all = stat.lines().next().expect("a first line");
+    // user, nice, system, then idle and iowait, then irq and softirq.
+    let fields = all.split_whitespace().skip(1).take(7).enumerate();
+    time_of(fields.filter(|(place, _)| ![3, 4].contains(place)).map(|(_, ticks)| ticks))
+}
+
+/// The sum of these counts of clock ticks.
+fn time_of<'a>(ticks: impl Iterator<Item = &'a str>) -> Duration {
+    let ticks = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,11 +82,12 @@ mod tests {
     #[test]
     fn what_this_process_uses_is_seen() {
         let own = Process::own();
-        let (cpu, resident) = (own.cpu(), own.resident());
+        let (cpu, all, resident) = (own.cpu(), cpu_of_all(), own.resident());
         let mut held = Vec::new();
         while own.cpu() < cpu + Duration::from_millis(30) {
             held.push(vec![1_u8; 65_536]);
         }
+        assert!(cpu_of_all() > all);
         assert!(own.resident() >= resident, "{} blocks", held.len());
         assert!(own.peak() >= own.resident());
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::distribution::Distribution;
 use crate::estate::{Deletion, Estate};
 use crate::fleet::{Fleet, Totals};
-use crate::process::Process;
+use crate::process::{Process, cpu_of_all};
 use crate::report::{Section, grouped};
 
 /// How large it all is.
@@ -46,6 +46,7 @@ pub struct Meter {
     control_plane: Process,
     control_plane_cpu: Duration,
     generator_cpu: Duration,
+    all_cpu: Duration,
     memory_before: u64,
 }
 
@@ -58,6 +59,7 @@ impl Meter {
             control_plane,
             control_plane_cpu: control_plane.cpu(),
             generator_cpu: Process::own().cpu(),
+            all_cpu: cpu_of_all(),
             memory_before: control_plane.resident(),
         }
     }
@@ -73,6 +75,8 @@ impl Meter {
         section.cpu("control_plane_cpu", "control plane, processor time", self.cpu(), wall);
         let generator = Process::own().cpu().saturating_sub(self.generator_cpu);
         section.cpu("generator_cpu", "the generator's, on the same cores", generator, wall);
+        let others = cpu_of_all().saturating_sub(self.all_cpu).saturating_sub(self.cpu()).saturating_sub(generator);
+        section.cpu("other_cpu", "everything else on this machine, PostgreSQL included", others, wall);
         let (peak, after) = (self.control_plane.peak(), self.control_plane.resident());
         let memory = [("before", self.memory_before), ("most", peak), ("after", after)];
         section.bytes("control_plane_memory", "control plane, memory", &memory);
