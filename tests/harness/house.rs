@@ -100,7 +100,12 @@ impl House {
 
     /// Another Envoy at the same control plane, with a gateway that is created like this.
     pub async fn annex(&self, gateway: Value) -> Self {
-        let mut annex = Self { admin: self.admin, sync: self.sync, ..self.beside(self.database.clone()) };
+        self.annex_by_way_of(self.sync, gateway).await
+    }
+
+    /// The same, with an Envoy that reaches the sync port by this way.
+    pub async fn annex_by_way_of(&self, sync: SocketAddr, gateway: Value) -> Self {
+        let mut annex = Self { admin: self.admin, sync, ..self.beside(self.database.clone()) };
         annex.add_gateway(gateway).await;
         annex.start_envoy(2).await;
         annex
@@ -154,6 +159,11 @@ impl House {
     /// The admin API's base URL.
     pub fn admin_url(&self) -> String {
         format!("http://{}", self.admin)
+    }
+
+    /// Where filters ask.
+    pub fn sync(&self) -> SocketAddr {
+        self.sync
     }
 
     /// The sync port's base URL.

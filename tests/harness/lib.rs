@@ -5,8 +5,10 @@
 //! | [`house`] | a control plane, Envoys and an upstream on free ports, in a folder that goes away |
 //! | [`database`] | where a house keeps its data: a SQLite file, or a PostgreSQL database of its own |
 //! | [`bulk`] | the same database, written without a control plane |
-//! | [`link`] | a network cable to PostgreSQL that can be cut |
+//! | [`link`] | a network cable that can be slow, silent, broken or cut |
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
+//! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
+//! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
@@ -21,6 +23,7 @@
 
 pub mod bulk;
 pub mod database;
+pub mod hammer;
 pub mod house;
 pub mod keys;
 pub mod link;
@@ -29,4 +32,5 @@ pub mod people;
 pub mod python;
 pub mod random;
 pub mod raw;
+pub mod receipts;
 pub mod sync;
