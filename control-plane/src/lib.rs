@@ -10,6 +10,7 @@
 //! | [`sync`] | the sync port, where filter workers poll for changes |
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
+//! | [`fleet`], [`metrics`] | the workers that receipts wait for; what is counted and timed |
 //! | [`hasher`] | password hashing off the async threads, a few at a time |
 //! | [`cli`] | the program's subcommands: their arguments and exit codes |
 //! | [`logging`], [`serve`], [`housekeeping`] | log lines; `portcullis serve` from start to stop; what it does by itself |
@@ -20,7 +21,7 @@
 //! `sync`, which read from `storage` what changed. Nothing in between is remembered, so nothing can be lost
 //! between the two: whatever a worker asks after, the database answers.
 //!
-//! Dependencies point one way: `serve → {api, sync, server} → storage → domain → portcullis-core`.
+//! Dependencies point one way: `serve → {api, sync, server} → fleet → storage → domain → portcullis-core`.
 
 #![forbid(unsafe_code)]
 
@@ -28,9 +29,11 @@ pub mod api;
 pub mod bearer;
 pub mod cli;
 pub mod domain;
+pub mod fleet;
 pub mod hasher;
 pub mod housekeeping;
 pub mod logging;
+pub mod metrics;
 pub mod problem;
 pub mod scan;
 pub mod serve;

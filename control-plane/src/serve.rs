@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::key::{Kind, PlainKey};
@@ -14,8 +13,9 @@ use crate::api::{self, App};
 use crate::cli::database::options;
 use crate::cli::serve::Settings;
 use crate::domain::environment::EntropyError;
-use crate::domain::fleet::Fleet;
+use crate::fleet::{self, Fleet};
 use crate::housekeeping;
+use crate::metrics::Metrics;
 use crate::server::{self, Limits};
 use crate::storage::{Bootstrap, OpenError, StorageError, Store};
 use crate::sync::{self, SyncPort};
@@ -64,9 +64,10 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     if let Some(token) = bootstrap(&store, &settings).await? {
         show_once(&token).map_err(ServeError::System)?;
     }
-    let fleet = Arc::new(Fleet::default());
-    let sync = SyncPort::new(store.clone(), Arc::clone(&fleet), stopping.clone());
-    let app = App::new(store.clone(), settings.brand, fleet);
+    let metrics = Metrics::default();
+    let fleet = Fleet::open(&store, metrics.clone()).await?;
+    let sync = SyncPort::new(store.clone(), fleet.clone(), stopping.clone());
+    let app = App::new(store.clone(), settings.brand, fleet.clone(), &metrics);
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,
@@ -79,6 +80,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         server::serve(admin, api::router(app), ADMIN_LIMITS, stopping.clone()),
         server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping.clone()),
         sync.keep_house(),
+        fleet::keeper::keep(&fleet, stopping.clone()),
         housekeeping::keep(&store, stopping.clone()),
     );
     if let Err(error) = store.close().await {

@@ -99,10 +99,15 @@ pub fn select(context: u32) -> bool {
 
 /// The milliseconds of a clock that is never set.
 pub fn monotonic_ms() -> u64 {
+    monotonic_us() / 1_000
+}
+
+/// The microseconds of the same clock.
+pub fn monotonic_us() -> u64 {
     let mut time_ns = 0_u64;
     // SAFETY: the host writes one u64 to `time_ns`.
     unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &raw mut time_ns) };
-    time_ns / 1_000_000
+    time_ns / 1_000
 }
 
 /// A random number for jitter and names. Zero if the host has none to give; nothing secret hangs on it.

@@ -3,6 +3,8 @@
 //! [`judge`] does all of it. It runs in the request's own callback, or, for a request that was held, in the
 //! root context's callback with the request selected.
 
+use std::cell::LazyCell;
+
 use portcullis_core::decide::{Admission, Decision, Request, decide};
 use portcullis_core::verdict::Refusal;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -94,9 +96,11 @@ pub fn judge(worker: &mut Worker) -> Ruling {
         authorizations: headers.iter().filter_map(|(name, value)| (name == b"authorization").then_some(value)),
     };
     let replica = &worker.replica;
+    // Read at most once, and only if something hangs on the time.
+    let monotonic_ms = LazyCell::new(host::monotonic_ms);
     // Without the control plane's time every expiry has come.
-    let now_ms = || replica.now_ms(host::monotonic_ms()).unwrap_or(u64::MAX);
-    let mut decision = decide(&worker.config.rules, replica.directory(), now_ms, request);
+    let now_ms = || replica.now_ms(*monotonic_ms).unwrap_or(u64::MAX);
+    let mut decision = decide(&worker.config.rules, replica.serving(|| *monotonic_ms), now_ms, request);
     if decision == Decision::Undecided {
         return Ruling::Wait;
     }

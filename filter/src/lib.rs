@@ -7,6 +7,7 @@
 //! | `host` | every host call there is, and nothing else makes one |
 //! | `config` | the plugin configuration |
 //! | `root` | one worker's life: it follows the control plane, keeps time, publishes metrics |
+//! | `link` | its conversation with the control plane |
 //! | `worker` | what the root context and the request contexts of one worker share |
 //! | `http` | one request: headers in, verdict out |
 //! | `metrics` | counters, gathered in the worker and published by the second |
@@ -29,6 +30,7 @@
 mod config;
 mod host;
 mod http;
+mod link;
 mod metrics;
 mod root;
 mod worker;

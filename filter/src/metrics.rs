@@ -45,6 +45,7 @@ struct Counter {
 pub struct Metrics {
     requests: Vec<Counter>,
     polls: Vec<Counter>,
+    longest_callback_us: u64,
 }
 
 impl Metrics {
@@ -54,6 +55,7 @@ impl Metrics {
         Self {
             requests: counters("portcullis_requests_total.outcome", outcomes),
             polls: counters("portcullis_polls_total.result", PollResult::ALL.map(PollResult::label).into_iter()),
+            longest_callback_us: 0,
         }
     }
 
@@ -71,6 +73,11 @@ impl Metrics {
     /// Counts a poll of the control plane.
     pub fn count_poll(&mut self, result: PollResult) {
         add(&mut self.polls, result.label());
+    }
+
+    /// Takes note of how long one callback of the root context took.
+    pub fn note_callback(&mut self, took_us: u64) {
+        self.longest_callback_us = self.longest_callback_us.max(took_us);
     }
 
     /// Hands what has been gathered to Envoy.

@@ -15,8 +15,10 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod leaks;
+pub mod metrics;
 pub mod openapi;
 pub mod organizations;
+pub mod propagation;
 pub mod refusals;
 pub mod refused;
 pub mod sessions;
@@ -43,15 +45,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use attempts::Attempts;
+use metrics::Collected;
 use refused::DeadTokens;
 
-use crate::domain::fleet::Fleet;
+use crate::fleet::Fleet;
 use crate::hasher::Hasher;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::storage::Store;
 
-/// The longest that an admin call takes.
-const CALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest that an admin call takes: half a minute of waiting for workers, and the work itself.
+const CALL_TIME_MAX: Duration = Duration::from_secs(45);
 
 /// What the operations work with. Clones share it.
 #[derive(Debug, Clone)]
@@ -60,8 +64,10 @@ pub struct App {
     pub store: Store,
     /// The brand of the keys that are issued.
     pub brand: Arc<Brand>,
-    /// The workers that have been in touch.
-    pub fleet: Arc<Fleet>,
+    /// The workers that receipts wait for.
+    pub fleet: Fleet,
+    /// What is told to Prometheus.
+    pub collected: Collected,
     /// What hashes passwords.
     pub hasher: Hasher,
     /// Who has failed to sign in lately.
@@ -72,11 +78,12 @@ pub struct App {
 
 impl App {
     /// What operates on this database, and knows of no failed attempts yet.
-    pub fn new(store: Store, brand: Brand, fleet: Arc<Fleet>) -> Self {
+    pub fn new(store: Store, brand: Brand, fleet: Fleet, metrics: &Metrics) -> Self {
         let hasher = Hasher::new(store.entropy().clone());
         Self {
             store,
             brand: Arc::new(brand),
+            collected: Collected::new(metrics, fleet.clone()),
             fleet,
             hasher,
             attempts: Attempts::default(),
@@ -113,6 +120,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))
+        .routes(routes!(gateways::workers::delete::delete))
+        .routes(routes!(propagation::get::get))
         .routes(routes!(leaks::report))
         .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
@@ -121,6 +130,7 @@ pub fn router(app: App) -> Router {
     router
         .route("/openapi.json", get(openapi::serve))
         .layer(middleware::from_fn_with_state(app.clone(), refused::audit))
+        .route(metrics::PATH, get(metrics::metrics))
         .route("/docs", get(docs::serve))
         .route(docs::STYLE_PATH, get(docs::style))
         .layer(axum::Extension(openapi::Document::new(&document)))

@@ -54,9 +54,10 @@ const ID_BYTES: usize = 17;
         (name = "tokens", description = "Access tokens of this API"),
         (name = "sessions", description = "Signing in with a password"),
         (name = "gateways", description = "Gateways and their workers"),
+        (name = "propagation", description = "Receipts: how far a change has come"),
         (name = "leaks", description = "Secrets that were found where they should not be"),
         (name = "audit", description = "Who did what, and what was refused"),
-        (name = "health", description = "Health"),
+        (name = "health", description = "Health and metrics"),
     )
 )]
 struct Base;
@@ -125,6 +126,7 @@ fn complete_parameter(parameter: &mut Parameter) {
         return;
     }
     schema.pattern = match (&parameter.parameter_in, parameter.name.as_str()) {
+        (ParameterIn::Path, "worker") => Some(HEADER_PATTERN.to_owned()),
         (ParameterIn::Path, "id") => Some(format!("^[a-z]{{3}}{ID_PATTERN}")),
         (ParameterIn::Query, _) => schema.max_length.map(|_| SEARCH_PATTERN.to_owned()),
         (ParameterIn::Header, _) => Some(HEADER_PATTERN.to_owned()),

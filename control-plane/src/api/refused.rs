@@ -130,6 +130,8 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         ("PATCH", "gateways/{id}") => Action::GatewayChange,
         ("POST", "gateways/{id}/reissue") => Action::GatewayReissue,
         ("DELETE", "gateways/{id}") => Action::GatewayDelete,
+        ("DELETE", "gateways/{id}/workers/{worker}") => Action::WorkerDelete,
+        ("GET", "propagation/{revision}") => Action::PropagationRead,
         ("GET", "audit") => Action::AuditRead,
         _ => return None,
     })

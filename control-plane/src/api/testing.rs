@@ -12,16 +12,18 @@ use portcullis_core::digest::Digest;
 use portcullis_core::key::{Brand, Kind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::caller::Peer;
 use super::{App, router};
 use crate::domain::environment::{Clock, Entropy};
-use crate::domain::fleet::Fleet;
 use crate::domain::gateway::Serves;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{Role, RoleName, User};
+use crate::fleet::{Fleet, keeper};
+use crate::metrics::Metrics;
 use crate::storage::{Location, NewToken, NewUser, Store, StoreOptions};
 
 /// 2027-01-01T00:00:00Z.
@@ -30,10 +32,12 @@ const TOKEN: &str = "operator-token-of-the-tests-0123456789";
 
 pub struct Harness {
     pub store: Store,
-    pub fleet: Arc<Fleet>,
+    pub fleet: Fleet,
     pub router: Router,
     pub now_ms: Arc<AtomicU64>,
     pub directory: TempDir,
+    /// The keeper of the fleet ends with the harness.
+    _stop: watch::Sender<bool>,
 }
 
 /// A clock that a test moves.
@@ -59,9 +63,13 @@ impl Harness {
         let mut write = store.write(None).await.unwrap();
         write.set_bootstrap_token(Digest::of(TOKEN.as_bytes())).await.unwrap();
         write.commit().await.unwrap();
-        let fleet = Arc::new(Fleet::default());
-        let app = App::new(store.clone(), Brand::default(), Arc::clone(&fleet));
-        Self { router: router(app), store, fleet, now_ms, directory }
+        let metrics = Metrics::default();
+        let fleet = Fleet::open(&store, metrics.clone()).await.unwrap();
+        let app = App::new(store.clone(), Brand::default(), fleet.clone(), &metrics);
+        let (stop, stopping) = watch::channel(false);
+        let kept = fleet.clone();
+        tokio::spawn(async move { keeper::keep(&kept, stopping).await });
+        Self { router: router(app), store, fleet, now_ms, directory, _stop: stop }
     }
 
     /// One with the organization `acme`, the serverless API `echo` and its dedicated API `private-echo`.
@@ -226,6 +234,13 @@ impl Call {
         self.router.oneshot(self.request).await.unwrap().status().as_u16()
     }
 
+    /// The text of an answer that must be 200.
+    pub async fn text(self) -> String {
+        let response = self.router.oneshot(self.request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
     pub async fn send(self) -> Answer {
         let response = self.router.oneshot(self.request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -263,6 +278,14 @@ impl Answer {
         let errors = json["errors"].as_array().unwrap_or_else(|| panic!("no errors in {json}"));
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// What a write answered, without its receipt.
+#[track_caller]
+pub fn without_receipt(mut answer: Value) -> Value {
+    let receipt = answer.as_object_mut().unwrap().remove("propagation");
+    assert!(receipt.is_some(), "no receipt in {answer}");
+    answer
 }
 
 /// The text of a field.

@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use portcullis_core::api::Access;
-use portcullis_core::id::{OrganizationId, TokenId, UserId};
+use portcullis_core::id::{GatewayId, OrganizationId, TokenId, UserId};
+use portcullis_core::push::fleet::Worker;
 use portcullis_core::wire::Revision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,6 +84,10 @@ actions! {
     GatewayReissue = "gateway.reissue",
     /// A gateway was deleted.
     GatewayDelete = "gateway.delete",
+    /// A worker is gone for good, as an operator says.
+    WorkerDelete = "worker.delete",
+    /// A worker was silent for so long that receipts no longer wait for it.
+    WorkerForget = "worker.forget",
     /// A user was created.
     UserCreate = "user.create",
     /// A user was to be read.
@@ -99,6 +104,8 @@ actions! {
     TokenDelete = "token.delete",
     /// A user signed in with a password.
     SessionCreate = "session.create",
+    /// A receipt was to be read.
+    PropagationRead = "propagation.read",
     /// The audit was to be read.
     AuditRead = "audit.read",
     /// The first operator token was created.
@@ -268,7 +275,33 @@ impl Audited for Gateway {
             Serves::Everything => None,
             Serves::Apis(apis) => Some(apis),
         };
-        json!({"name": self.name, "masked": self.masked, "apis": apis})
+        json!({
+            "name": self.name, "masked": self.masked, "apis": apis, "max_staleness_ms": self.max_staleness_ms,
+        })
+    }
+}
+
+/// A worker that is no longer counted, with its gateway.
+#[derive(Debug, Clone, Copy)]
+pub struct GoneWorker<'a>(pub GatewayId, pub &'a Worker);
+
+impl Audited for GoneWorker<'_> {
+    fn subject(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn organization(&self) -> Option<OrganizationId> {
+        None
+    }
+
+    fn audited(&self) -> Value {
+        let Self(_, worker) = self;
+        let applied = worker.applied;
+        json!({
+            "worker": worker.name, "node": worker.node,
+            "last_seen_at": Timestamp::from_unix_ms(worker.last_seen_ms),
+            "epoch": applied.map(|cursor| cursor.epoch), "revision": applied.map(|cursor| cursor.revision),
+        })
     }
 }
 

@@ -1,11 +1,10 @@
 //! API keys, as the control plane knows them: everything but the secret.
 
-use portcullis_core::api::Access;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
+pub use portcullis_core::push::reach::Reach;
 use portcullis_core::wire::KeyRecord;
-use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use super::timestamp::Timestamp;
@@ -56,34 +55,6 @@ pub struct FormerSecret {
     pub digest: Digest,
     /// The first instant at which it is no longer valid.
     pub ends_at: Timestamp,
-}
-
-/// How far a key reaches: what decides which APIs it opens, and so which gateways are told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
-    /// Which kind of API it opens.
-    pub kind: ApiKind,
-    /// Whose key it is.
-    pub organization: OrganizationId,
-    /// The APIs to which it is confined, if it is.
-    pub apis: Option<Vec<ApiId>>,
-}
-
-impl From<&KeyRecord> for Reach {
-    fn from(record: &KeyRecord) -> Self {
-        Self { kind: record.kind, organization: record.organization, apis: record.apis.clone() }
-    }
-}
-
-impl Reach {
-    /// Whether it opens this API, to which `access` is given.
-    pub fn opens(&self, api: ApiId, access: Access) -> bool {
-        let of_kind = match access {
-            Access::Serverless => self.kind == ApiKind::Serverless,
-            Access::Dedicated(owner) => self.kind == ApiKind::Dedicated && self.organization == owner,
-        };
-        of_kind && self.apis.as_ref().is_none_or(|apis| apis.contains(&api))
-    }
 }
 
 /// Whether a key opens anything.

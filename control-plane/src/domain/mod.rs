@@ -10,7 +10,6 @@ pub mod authority;
 pub mod environment;
 pub mod fault;
 pub mod feed;
-pub mod fleet;
 pub mod gateway;
 pub mod key;
 pub mod name;

@@ -2,7 +2,8 @@
 //!
 //! A restored database has forgotten what came after the backup, deletions included, while filters may know it. So
 //! it begins another life: a new epoch, in which every worker starts over from a snapshot. That is
-//! [`Store::begin_epoch`], to be called before anything is served from a restored database.
+//! [`Store::begin_epoch`], to be called before anything is served from a restored database. Nor does it know the
+//! workers that came after the backup, so it counts as unsettled until it has been served for long enough to hear them.
 //!
 //! SQLite is backed up here, into a file, while it serves. PostgreSQL has its own tools for that.
 
@@ -63,7 +64,11 @@ impl Store {
     pub async fn begin_epoch(&self) -> Result<Epoch, StorageError> {
         let mut write = self.write(None).await?;
         let epoch: Epoch = self.entropy().id(write.now())?;
-        let rows = sql("UPDATE control SET epoch = $1").bind(from_id(epoch)).execute(write.session()).await?;
+        let rows = sql("UPDATE control SET epoch = $1, settled = $2")
+            .bind(from_id(epoch))
+            .bind(false)
+            .execute(write.session())
+            .await?;
         exactly_one("beginning an epoch", rows)?;
         let entry = Entry {
             action: Action::EpochChange,

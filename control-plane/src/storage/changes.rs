@@ -1,225 +1,189 @@
-//! Deltas: what changed after a revision, as it stands now.
+//! The change log, read for deltas.
 //!
-//! The change log says which keys and APIs a revision touched; what has become of them is read from their
-//! tables in the same transaction. So however often a key changed, a delta holds one record of it, and what it
-//! says is never older than the delta's `to`. A delta that does not fit into one page ends at an earlier
-//! revision, never inside one; the worker's next poll gets the rest. Deletions come first in a page.
-//!
-//! A gateway that serves some APIs only is told of the keys that open one of them. Of a key that opened one when the
-//! worker last heard of it, and does no more, it is told that it is gone; of all others nothing.
+//! The log says which keys and APIs a revision touched; what has become of them is read from their tables by the same
+//! statement, so that the two cannot contradict each other. What of it a worker is told is decided by
+//! [`portcullis_core::push::delta`]. A page takes a few statements, however much it says.
 //!
 //! Whoever is too far behind, so that a snapshot costs less, is told so.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
-use portcullis_core::wire::{Body, PAGE_BYTES_MAX, Record, Revision};
+use portcullis_core::api;
+use portcullis_core::digest::Digest;
+pub use portcullis_core::push::delta::Delta;
+use portcullis_core::push::delta::{Change, Gathering, Room, Subject};
+use portcullis_core::wire::{ApiRecord, KeyRecord, Revision};
+use sqlx::FromRow;
 
 use super::error::StorageError;
+use super::keys::RecordRow;
 use super::rows::{Columns, to_id};
 use super::sql::{Session, sql};
-use super::{Store, View, control, keys};
+use super::{Store, View, control};
 use crate::domain::gateway::{Scope, Serves};
-use crate::domain::key::Reach;
 
 const CHANGES: Columns = Columns("changes");
-/// The most logged changes that one delta looks at.
+/// The most logged changes that a worker may be behind and still be told of them one by one.
 const CHANGES_MAX: i64 = 50_000;
-/// How many logged changes are read at once.
-const BATCH: i64 = 2_000;
-/// What records may take of a page: room is left for its first and last line.
-const RECORD_BYTES_MAX: usize = PAGE_BYTES_MAX - 4_096;
-
-/// What a worker is missing.
-#[derive(Debug, Clone)]
-pub enum Delta {
-    /// What changed up to `to`. Without records if nothing did.
-    Page {
-        /// The revision that the worker has once the page is applied.
-        to: Revision,
-        /// Whether there is more after `to`, which did not fit into this page.
-        more: bool,
-        /// The records: deletions, then APIs, then keys.
-        body: Arc<Body>,
-    },
-    /// The worker is too far behind: it needs a snapshot.
-    TooFar,
-}
+/// How many logged changes are read at once: more than a page of usual keys holds.
+const BATCH: i64 = 500;
+/// Reads the next so many changes of the log after a place in it, each with what has become of its subject: a key's
+/// secret, the former secret of a key while it works (which ends with the overlap, or with the key before that), or
+/// an API. Sequences grow with revisions, so the pair is a place in the log.
+const CHANGES_NOW: &str = "SELECT c.sequence, c.revision, c.key_digest, c.reach_before, c.api_id,
+        coalesce(k.id, o.id) AS key_id, coalesce(k.kind, o.kind) AS key_kind,
+        coalesce(k.organization_id, o.organization_id) AS key_organization,
+        coalesce(k.created_by, o.created_by) AS key_user,
+        CASE WHEN k.id IS NOT NULL THEN k.expires_at
+             WHEN o.expires_at < f.ends_at THEN o.expires_at ELSE f.ends_at END AS key_expires_at,
+        CASE WHEN k.id IS NOT NULL THEN k.apis ELSE o.apis END AS key_apis,
+        a.kind AS api_kind, a.organization_id AS api_organization, a.hosts AS api_hosts,
+        a.path_prefix AS api_path_prefix, a.forward_credential AS api_forward_credential
+    FROM (SELECT sequence, revision, key_digest, reach_before, api_id FROM changes
+          WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
+          ORDER BY revision, sequence LIMIT $4) c
+    LEFT JOIN keys k ON k.digest = c.key_digest AND k.revoked_at IS NULL
+    LEFT JOIN former_secrets f ON f.digest = c.key_digest AND f.live
+    LEFT JOIN keys o ON o.id = f.key_id
+    LEFT JOIN apis a ON a.id = c.api_id
+    ORDER BY c.revision, c.sequence";
 
 impl Store {
-    /// What changed after `from` and up to `head` at least for a gateway that `serves` this. Neither must lie
-    /// ahead of this database.
+    /// What changed after `from` and up to `head` at least for a gateway that `serves` this.
     pub async fn delta(&self, from: Revision, head: Revision, serves: &Serves) -> Result<Delta, StorageError> {
         let mut transaction = self.read_consistently().await?;
         let position = control::position(transaction.session()).await?;
-        let delta = if from < position.pruned || is_far(transaction.session(), from).await? {
-            Delta::TooFar
-        } else {
-            let scope = View(transaction.session()).scope(serves).await?;
-            gather(transaction.session(), from, head, scope).await?
-        };
+        // A database that is behind what was heard of it has gone back: a snapshot of it says so to the worker.
+        let delta =
+            if from < position.pruned || head > position.head.revision || is_far(transaction.session(), from).await? {
+                Delta::TooFar
+            } else {
+                let scope = View(transaction.session()).scope(serves).await?;
+                if lacks_an_api(&scope, serves) {
+                    Delta::TooFar
+                } else {
+                    gather(transaction.session(), Gathering::new(from, head, scope), from, head).await?
+                }
+            };
         transaction.commit().await?;
         Ok(delta)
     }
 }
 
-/// Whether more changed after `from` than one delta looks at.
-async fn is_far(session: Session<'_>, from: Revision) -> Result<bool, StorageError> {
-    let (changes,): (i64,) =
-        sql("SELECT count(*) FROM (SELECT revision FROM changes WHERE revision > $1 LIMIT $2) AS later")
+/// Whether more is logged after `from` than a worker is told of one by one. Sequences have few gaps, so their
+/// distance says how much it is.
+async fn is_far(mut session: Session<'_>, from: Revision) -> Result<bool, StorageError> {
+    let next: Option<(i64,)> =
+        sql("SELECT sequence FROM changes WHERE revision > $1 ORDER BY revision, sequence LIMIT 1")
             .bind(from.cast_signed())
-            .bind(CHANGES_MAX + 1)
-            .one(session)
+            .optional(session.reborrow())
             .await?;
-    Ok(changes > CHANGES_MAX)
+    let Some((next,)) = next else { return Ok(false) };
+    let (last,): (i64,) = sql("SELECT max(sequence) FROM changes").one(session).await?;
+    Ok(last.saturating_sub(next) >= CHANGES_MAX)
 }
 
-#[derive(sqlx::FromRow)]
-struct Logged {
-    sequence: i64,
-    revision: i64,
-    key_digest: Option<Vec<u8>>,
-    api_id: Option<i64>,
-    reach_before: Option<String>,
+/// Whether an API that the gateway serves is gone. Then the gateway was given another scope when that happened, which
+/// whoever asks has not heard of yet; which keys opened the API can no longer be told from here.
+fn lacks_an_api(scope: &Scope, serves: &Serves) -> bool {
+    match (scope, serves) {
+        (Scope::Apis(there), Serves::Apis(served)) => there.len() < served.len(),
+        (Scope::Everything | Scope::Apis(_), Serves::Everything | Serves::Apis(_)) => false,
+    }
 }
 
-/// Collects whole revisions up to `head`, until the page is full.
-async fn gather(mut session: Session<'_>, from: Revision, head: Revision, scope: Scope) -> Result<Delta, StorageError> {
-    let mut page = Gathered::new(from, scope);
+/// Reads the log until the page is full or there is no more.
+async fn gather(
+    mut session: Session<'_>,
+    mut page: Gathering,
+    from: Revision,
+    head: Revision,
+) -> Result<Delta, StorageError> {
     let mut after = (from.cast_signed(), i64::MAX);
     loop {
-        // Sequences grow with revisions, so the pair is a place in the log.
-        let rows: Vec<Logged> = sql("SELECT sequence, revision, key_digest, api_id, reach_before FROM changes
-             WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
-             ORDER BY revision, sequence LIMIT $4")
-        .bind(after.0)
-        .bind(after.1)
-        .bind(head.cast_signed())
-        .bind(BATCH)
-        .all(session.reborrow())
-        .await?;
+        let rows: Vec<Row> = sql(CHANGES_NOW)
+            .bind(after.0)
+            .bind(after.1)
+            .bind(head.cast_signed())
+            .bind(BATCH)
+            .all(session.reborrow())
+            .await?;
         let Some(last) = rows.last() else {
-            page.finish_revision(head);
-            return page.render(false);
+            return Ok(page.finish()?);
         };
         after = (last.revision, last.sequence);
         for row in rows {
-            let revision = CHANGES.count(row.revision)?;
-            let size = page.size;
-            if let Some(record) = page.look_up(session.reborrow(), row).await? {
-                page.add(revision, record)?;
-            }
-            if page.size > RECORD_BYTES_MAX && size <= RECORD_BYTES_MAX {
-                return page.render(true);
+            if page.add(row.try_into()?)? == Room::Full {
+                return Ok(page.finish()?);
             }
         }
     }
 }
 
-/// The records of a page in the making.
-struct Gathered {
-    /// Every revision up to this one is in `records` up to `whole`.
-    to: Revision,
-    whole: usize,
-    /// The revision whose changes are being added.
-    current: Revision,
-    records: Vec<Record>,
-    size: usize,
-    from: Revision,
-    scope: Scope,
-    seen_keys: HashSet<Vec<u8>>,
-    seen_apis: HashSet<i64>,
+/// A change, with what has become of its subject.
+#[derive(FromRow)]
+struct Row {
+    sequence: i64,
+    revision: i64,
+    key_digest: Option<Vec<u8>>,
+    reach_before: Option<String>,
+    api_id: Option<i64>,
+    key_id: Option<i64>,
+    key_kind: Option<String>,
+    key_organization: Option<i64>,
+    key_user: Option<i64>,
+    key_expires_at: Option<i64>,
+    key_apis: Option<String>,
+    api_kind: Option<String>,
+    api_organization: Option<i64>,
+    api_hosts: Option<String>,
+    api_path_prefix: Option<String>,
+    api_forward_credential: Option<bool>,
 }
 
-impl Gathered {
-    fn new(from: Revision, scope: Scope) -> Self {
-        Self {
-            to: from,
-            whole: 0,
-            current: from,
-            records: Vec::new(),
-            size: 0,
-            from,
-            scope,
-            seen_keys: HashSet::new(),
-            seen_apis: HashSet::new(),
-        }
-    }
+impl TryFrom<Row> for Change {
+    type Error = StorageError;
 
-    /// What has become of the subject of a logged change; `None` if the page says it already, or if it is none of
-    /// the gateway's business.
-    async fn look_up(&mut self, session: Session<'_>, row: Logged) -> Result<Option<Record>, StorageError> {
-        match (row.key_digest, row.api_id) {
+    fn try_from(row: Row) -> Result<Self, StorageError> {
+        let revision = CHANGES.count(row.revision)?;
+        let subject = match (&row.key_digest, row.api_id) {
             (Some(digest), None) => {
-                // The first change after `from` says what the worker held, the tables what it should hold now.
-                if !self.seen_keys.insert(digest.clone()) {
-                    return Ok(None);
-                }
-                let before: Option<Reach> = CHANGES.json_if_any(row.reach_before.as_deref())?;
-                self.key(session, &digest, before).await
+                let digest = CHANGES.digest(digest)?;
+                let before = CHANGES.json_if_any(row.reach_before.as_deref())?;
+                Subject::Key { digest, before, now: row.key(digest)? }
             }
-            (None, Some(api)) => {
-                if !self.scope.has_api(to_id(api)) || !self.seen_apis.insert(api) {
-                    return Ok(None);
-                }
-                Ok(Some(match View(session).api(to_id(api)).await? {
-                    Some(api) => Record::Api(api.record()),
-                    None => Record::DeleteApi(to_id(api)),
-                }))
-            }
-            (Some(_), Some(_)) | (None, None) => Err(CHANGES.corrupt("a change without one subject")),
-        }
+            (None, Some(id)) => Subject::Api { id: to_id(id), now: row.api(id)? },
+            (Some(_), Some(_)) | (None, None) => return Err(CHANGES.corrupt("a change without one subject")),
+        };
+        Ok(Self { revision, subject })
+    }
+}
+
+impl Row {
+    fn key(self, digest: Digest) -> Result<Option<KeyRecord>, StorageError> {
+        let (Some(id), Some(kind), Some(organization_id), Some(created_by)) =
+            (self.key_id, self.key_kind, self.key_organization, self.key_user)
+        else {
+            return Ok(None);
+        };
+        let (digest, expires_at, apis) = (digest.as_bytes().to_vec(), self.key_expires_at, self.key_apis);
+        RecordRow { id, kind, organization_id, digest, created_by, expires_at, apis }.try_into().map(Some)
     }
 
-    async fn key(
-        &self,
-        session: Session<'_>,
-        digest: &[u8],
-        before: Option<Reach>,
-    ) -> Result<Option<Record>, StorageError> {
-        let live = View(session).live_record(digest).await?;
-        let told = live.filter(|record| self.scope.has_key(&Reach::from(record)));
-        if let Some(record) = told {
-            return Ok(Some(Record::Key(record)));
-        }
-        let held = self.scope == Scope::Everything || before.is_some_and(|before| self.scope.has_key(&before));
-        if held { keys::logged_digest(digest).map(|digest| Some(Record::DeleteKey(digest))) } else { Ok(None) }
-    }
-
-    fn add(&mut self, revision: Revision, record: Record) -> Result<(), StorageError> {
-        if revision > self.current {
-            self.finish_revision(self.current);
-            self.current = revision;
-        }
-        self.size += serde_json::to_vec(&record)?.len() + 1;
-        self.records.push(record);
-        Ok(())
-    }
-
-    /// Counts what has been added so far as complete up to `revision`.
-    fn finish_revision(&mut self, revision: Revision) {
-        self.to = revision;
-        self.whole = self.records.len();
-    }
-
-    fn render(mut self, more: bool) -> Result<Delta, StorageError> {
-        if self.to == self.from && !self.records.is_empty() {
-            // Not even the first revision fits into a page.
-            return Ok(Delta::TooFar);
-        }
-        self.records.truncate(self.whole);
-        self.records.sort_by_key(|record| match record {
-            Record::DeleteKey(_) => 0,
-            Record::DeleteApi(_) => 1,
-            Record::Api(_) => 2,
-            Record::Key(_) => 3,
-        });
-        let mut body = Body::default();
-        for record in &self.records {
-            if !body.push(record)? {
-                return Ok(Delta::TooFar);
-            }
-        }
-        Ok(Delta::Page { to: self.to, more, body: Arc::new(body) })
+    fn api(&self, id: i64) -> Result<Option<ApiRecord>, StorageError> {
+        const APIS: Columns = Columns("apis");
+        let (Some(kind), Some(hosts), Some(path_prefix), Some(forward_credential)) =
+            (&self.api_kind, &self.api_hosts, &self.api_path_prefix, self.api_forward_credential)
+        else {
+            return Ok(None);
+        };
+        let record = ApiRecord {
+            id: to_id(id),
+            kind: APIS.kind(kind)?,
+            organization: self.api_organization.map(to_id),
+            hosts: APIS.json(hosts)?,
+            path_prefix: path_prefix.clone(),
+            forward_credential,
+        };
+        api::checked(&record).map_err(|error| APIS.corrupt(error))?;
+        Ok(Some(record))
     }
 }

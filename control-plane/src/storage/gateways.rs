@@ -27,6 +27,7 @@ struct Row {
     created_at: i64,
     apis: Option<String>,
     scope_revision: i64,
+    max_staleness_ms: Option<i64>,
 }
 
 impl TryFrom<Row> for Gateway {
@@ -42,6 +43,7 @@ impl TryFrom<Row> for Gateway {
             created_at: GATEWAYS.instant(row.created_at)?,
             serves: apis.map_or(Serves::Everything, Serves::Apis),
             scope_revision: GATEWAYS.count(row.scope_revision)?,
+            max_staleness_ms: row.max_staleness_ms.map(|ms| GATEWAYS.count(ms)).transpose()?,
         })
     }
 }
@@ -53,6 +55,8 @@ pub struct NewGateway {
     pub name: Name,
     /// Which APIs it serves.
     pub serves: Serves,
+    /// See [`Gateway::max_staleness_ms`].
+    pub max_staleness_ms: Option<u64>,
 }
 
 impl View<'_> {
@@ -118,6 +122,7 @@ impl Write {
             created_at: now,
             serves: new.serves,
             scope_revision: 0,
+            max_staleness_ms: new.max_staleness_ms,
         };
         while !self.insert_gateway(&gateway).await? {
             gateway.id = entropy.id(now)?;
@@ -128,19 +133,20 @@ impl Write {
 
     /// Whether the gateway was inserted: not if its id is taken.
     async fn insert_gateway(&mut self, gateway: &Gateway) -> Result<bool, StorageError> {
-        let insert = sql("INSERT INTO gateways (id, name, digest, masked, created_at, apis)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING")
+        let insert = sql("INSERT INTO gateways (id, name, digest, masked, created_at, apis, max_staleness_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING")
         .bind(from_id(gateway.id))
         .bind(gateway.name.as_str())
         .bind(gateway.digest.as_bytes().as_slice())
         .bind(gateway.masked.as_str())
         .bind(from_instant(gateway.created_at))
-        .bind(stored(&gateway.serves)?);
+        .bind(stored(&gateway.serves)?)
+        .bind(gateway.max_staleness_ms.map(u64::cast_signed));
         Ok(insert.execute(self.session()).await? == 1)
     }
 
-    /// Renames a gateway or gives it other APIs; `None` if the name is taken by another. Its workers start over from
-    /// a snapshot if its APIs changed.
+    /// Renames a gateway, gives it other APIs or another bound on staleness; `None` if the name is taken by another. Its
+    /// workers start over from a snapshot if its APIs changed.
     pub async fn change_gateway(&mut self, before: &Gateway, after: Gateway) -> Result<Option<Gateway>, StorageError> {
         if *before == after {
             return Ok(Some(after));
@@ -152,6 +158,10 @@ impl Write {
         let mut after = after;
         if before.serves != after.serves {
             after.scope_revision = self.rescope().await?;
+        }
+        if before.max_staleness_ms != after.max_staleness_ms {
+            // Nothing is logged for it: the bound goes with every answer, and the revision shows who has had one.
+            self.rescope().await?;
         }
         self.update_gateway(&after).await?;
         self.audit(Entry::new(Action::GatewayChange, Some(before), Some(&after))).await?;
@@ -168,20 +178,21 @@ impl Write {
     }
 
     async fn update_gateway(&mut self, gateway: &Gateway) -> Result<(), StorageError> {
-        let rows = sql("UPDATE gateways SET name = $1, digest = $2, masked = $3, apis = $4, scope_revision = $5
-             WHERE id = $6")
+        let rows = sql("UPDATE gateways SET name = $1, digest = $2, masked = $3, apis = $4, scope_revision = $5,
+             max_staleness_ms = $6 WHERE id = $7")
         .bind(gateway.name.as_str())
         .bind(gateway.digest.as_bytes().as_slice())
         .bind(gateway.masked.as_str())
         .bind(stored(&gateway.serves)?)
         .bind(gateway.scope_revision.cast_signed())
+        .bind(gateway.max_staleness_ms.map(u64::cast_signed))
         .bind(from_id(gateway.id))
         .execute(self.session())
         .await?;
         exactly_one("changing a gateway", rows)
     }
 
-    /// The revision of this write, from which a gateway has another scope.
+    /// The revision of this write, from which a gateway's workers are told something else.
     async fn rescope(&mut self) -> Result<Revision, StorageError> {
         self.announce_gateway_change().await?;
         self.count_up().await

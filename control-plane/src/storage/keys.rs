@@ -1,6 +1,5 @@
 //! Keys in the database: rows, look-ups and every change of one.
 
-use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::{ApiKind, PlainKey};
 use portcullis_core::wire::KeyRecord;
@@ -79,13 +78,13 @@ impl TryFrom<Row> for Key {
 /// What workers know of a secret, as it is read from a key `k` and, for a former secret, `f`.
 #[derive(FromRow)]
 pub(super) struct RecordRow {
-    id: i64,
-    kind: String,
-    organization_id: i64,
-    digest: Vec<u8>,
-    created_by: i64,
-    expires_at: Option<i64>,
-    apis: Option<String>,
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) organization_id: i64,
+    pub(super) digest: Vec<u8>,
+    pub(super) created_by: i64,
+    pub(super) expires_at: Option<i64>,
+    pub(super) apis: Option<String>,
 }
 
 /// Selects the records of live keys.
@@ -159,19 +158,6 @@ impl View<'_> {
             .optional(self.session())
             .await?;
         Ok(due.is_some())
-    }
-
-    /// What workers know of the live secret with this digest.
-    pub(super) async fn live_record(&mut self, digest: &[u8]) -> Result<Option<KeyRecord>, StorageError> {
-        for (select, column) in [(CURRENT_RECORDS, " AND k.digest = "), (FORMER_RECORDS, " AND f.digest = ")] {
-            let mut query = sql(select);
-            query.push(column).push_bind(digest);
-            let row: Option<RecordRow> = query.optional(self.session()).await?;
-            if let Some(row) = row {
-                return Ok(Some(row.try_into()?));
-            }
-        }
-        Ok(None)
     }
 }
 
@@ -352,9 +338,4 @@ impl Write {
         }
         Ok(due.len())
     }
-}
-
-/// The digest that a row of the change log names, for a deletion.
-pub(super) fn logged_digest(bytes: &[u8]) -> Result<Digest, StorageError> {
-    Columns("changes").digest(bytes)
 }

@@ -34,12 +34,15 @@ mod sql;
 mod tests;
 mod tokens;
 mod users;
+mod workers;
 mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::wire::Epoch;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub use apis::{ApiConflict, NewApi};
 pub use audit::{AuditFilter, AuditPage};
@@ -84,7 +87,11 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     database: Database,
     epoch: Epoch,
+    /// This process, told apart from others on the same database.
+    process: i64,
     feed: Feed,
+    /// Another process has stored what it heard of workers.
+    workers_told: Notify,
     clock: Clock,
     entropy: Entropy,
 }
@@ -118,9 +125,12 @@ impl Store {
         let database = Database::open(&options.location, options.busy_timeout).await?;
         let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
         let epoch = entropy.id(clock.now()).map_err(|error| failed(error.into()))?;
+        let process = i64::from_ne_bytes(entropy.bytes().map_err(|error| failed(error.into()))?);
+        let looked_at = Instant::now();
         let position = control::initialize(&database, epoch).await.map_err(failed)?;
-        let (epoch, feed) = (position.head.epoch, Feed::new(position.news()));
-        Ok(Self(Arc::new(Inner { database, epoch, feed, clock, entropy })))
+        let (epoch, feed) = (position.head.epoch, Feed::new(position.news(), looked_at));
+        let workers_told = Notify::new();
+        Ok(Self(Arc::new(Inner { database, epoch, process, feed, workers_told, clock, entropy })))
     }
 
     /// The life of this database.

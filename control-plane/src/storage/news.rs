@@ -1,15 +1,17 @@
 //! Hearing of what other processes commit on the same database.
 //!
 //! PostgreSQL tells: every commit notifies a channel ([LISTEN](https://www.postgresql.org/docs/current/sql-listen.html)),
-//! and the control row is read once for each. Besides, and for SQLite only, it is read twice a second. So a
+//! and the control row is read once for each; what another process has heard of workers is told on a second channel. Besides, and for SQLite only, it is read twice a second. So a
 //! notification that got lost with its connection costs half a second, not a poll's whole wait.
 
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgNotification};
+use tokio::time::Instant;
 
 use super::database::Database;
 use super::error::StorageError;
+use super::workers::WORKERS_CHANNEL;
 use super::{Store, control};
 
 /// The channel of every process on one PostgreSQL database.
@@ -27,7 +29,7 @@ impl Store {
             if ears.is_none() {
                 ears = self.listen().await;
             }
-            let heard = tokio::time::timeout(INTERVAL, wait_for_notification(&mut ears)).await;
+            let heard = tokio::time::timeout(INTERVAL, self.wait_for_notification(&mut ears)).await;
             match self.refresh().await {
                 Ok(()) => failing = false,
                 Err(StorageError::Closed) => return,
@@ -51,28 +53,58 @@ impl Store {
             return None;
         };
         let mut listener = PgListener::connect_with(reader).await.ok()?;
-        listener.listen(CHANNEL).await.ok()?;
+        listener.listen_all([CHANNEL, WORKERS_CHANNEL]).await.ok()?;
         Some(listener)
     }
 
     /// Announces how far the database has come, whoever brought it there.
     pub async fn refresh(&self) -> Result<(), StorageError> {
         let mut read = self.read().await?;
+        let looked_at = Instant::now();
         let position = control::position(read.view().session()).await?;
-        self.0.feed.publish(position.news());
+        self.0.feed.publish(position.news(), looked_at);
         Ok(())
     }
-}
 
-/// Returns when something was heard, or when the connection is gone. Without one it waits for ever.
-async fn wait_for_notification(ears: &mut Option<PgListener>) {
-    let Some(listener) = ears else {
-        return std::future::pending().await;
-    };
-    if !matches!(listener.try_recv().await, Ok(Some(_))) {
-        *ears = None;
-        return;
+    /// Whether other processes may serve from this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.database, Database::Postgres { .. })
     }
-    // Several commits in a row need to be asked after once.
-    while listener.next_buffered().is_some() {}
+
+    /// Returns when another process has told that it stored what it heard of workers.
+    pub async fn workers_told(&self) {
+        self.0.workers_told.notified().await;
+    }
+
+    /// Returns when something was committed, or when the connection is gone. Without one it waits for ever.
+    async fn wait_for_notification(&self, ears: &mut Option<PgListener>) {
+        let Some(listener) = ears else {
+            return std::future::pending().await;
+        };
+        loop {
+            let Ok(Some(notification)) = listener.try_recv().await else {
+                *ears = None;
+                return;
+            };
+            let mut committed = self.is_commit(&notification);
+            // Several in a row need to be asked after once.
+            while let Some(notification) = listener.next_buffered() {
+                committed |= self.is_commit(&notification);
+            }
+            if committed {
+                return;
+            }
+        }
+    }
+
+    /// Whether it is about a commit. One about workers is passed on, unless it is this process's own.
+    fn is_commit(&self, notification: &PgNotification) -> bool {
+        if notification.channel() != WORKERS_CHANNEL {
+            return true;
+        }
+        if notification.payload() != self.0.process.to_string() {
+            self.0.workers_told.notify_one();
+        }
+        false
+    }
 }

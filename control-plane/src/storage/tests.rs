@@ -21,6 +21,7 @@ mod people;
 mod postgres;
 mod scale;
 mod sqlite;
+mod workers;
 
 /// 2027-01-15T08:00:00Z.
 const NOW_MS: u64 = 1_800_000_000_000;

@@ -3,6 +3,7 @@
 use portcullis_core::digest::Digest;
 use portcullis_core::id::ApiId;
 use portcullis_core::wire::Revision;
+use tokio::time::Instant;
 
 use super::database::Open;
 use super::error::{StorageError, exactly_one};
@@ -130,6 +131,7 @@ impl Write {
                 self.transaction.commit().await?;
                 return Ok(None);
             }
+            let looked_at = Instant::now();
             let news = control::position(self.session()).await?.news();
             if self.session().dialect() == Dialect::Postgres {
                 // Delivered with the commit, or not at all.
@@ -137,7 +139,7 @@ impl Write {
                 let (_,): (bool,) = notify.one(self.session()).await?;
             }
             self.transaction.commit().await?;
-            self.feed.publish(news);
+            self.feed.publish(news, looked_at);
             Ok(self.revision)
         });
         committed.await.unwrap_or(Err(StorageError::Cut))

@@ -1,25 +1,28 @@
 //! `GET /sync/v1/changes`: one poll of one worker.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use portcullis_core::digest::Digest;
-use portcullis_core::wire::{Ask, Body, Content, Cursor, Header, Poll, PollQuery, PollQueryError, Revision};
+use futures_util::stream;
+use portcullis_core::push::fleet::Full;
+use portcullis_core::wire::{Body, Header, Poll, PollQuery, PollQueryError, Revision};
 
+use super::admission::Crowded;
+use super::asking::Asking;
 use super::{SyncPort, worker};
 use crate::bearer::{self, BearerError};
-use crate::domain::feed::News;
-use crate::domain::gateway::Gateway;
+use crate::fleet::NotStored;
 use crate::problem::Problem;
-use crate::storage::{Delta, Snapshot, StorageError};
+use crate::storage::StorageError;
 
-/// The longest that a poll is held back.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Up to this size a page is sent in one piece.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a poll is not answered with a page.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,15 @@ pub enum ChangesError {
     /// The snapshot has fewer parts.
     #[error("The snapshot has no such part.")]
     NoSuchPart,
+    /// More workers than can be counted.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The worker cannot be stored, and so would not be counted after a restart.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
+    /// Others are loading their key sets.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -64,6 +76,7 @@ impl IntoResponse for ChangesError {
             Self::Bearer(error) => error.into(),
             Self::Query(_) | Self::NoSuchPart => Problem::new(StatusCode::BAD_REQUEST, self),
             Self::RolledBack { .. } => Problem::new(StatusCode::CONFLICT, self),
+            Self::Full(_) | Self::NotStored(_) | Self::Crowded(_) => Problem::unavailable(&self.to_string()),
             Self::Storage(error) => error.into(),
         }
         .into_response()
@@ -80,145 +93,34 @@ pub async fn changes(
     let mut asking = Asking::begin(&sync, token).await?;
     let Query(query) = query?;
     let poll = Poll::try_from(query)?;
-    worker::track(&sync.fleet, asking.gateway.id, &headers, &poll.ask, sync.store.clock().now());
-    let (content, page) = match poll.ask {
-        Ask::Everything => asking.first_part(None).await?,
-        Ask::Part { at, part } => match sync.snapshots.at(at, &asking.gateway.serves).await {
-            Some(snapshot) => part_of(&snapshot, part)?,
-            None => asking.first_part(None).await?,
-        },
-        Ask::CatchUp { at } => asking.after(at, Duration::ZERO).await?,
-        Ask::After { cursor, wait_ms } => {
-            let wait = Duration::from_millis(wait_ms.into()).min(WAIT_MAX);
-            asking.after(cursor, wait).await?
-        }
-    };
-    let header =
-        Header { poll: poll.number, epoch: sync.store.epoch(), now_ms: sync.store.clock().now().unix_ms(), content };
-    let bytes = page.page(&header).map_err(StorageError::from)?;
-    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, bytes).into_response())
+    asking.report(worker::describe(&headers, &poll.ask, sync.store.clock().now())).await?;
+    let (content, page) = asking.answer(poll.ask).await?;
+    let now_ms = sync.store.clock().now().unix_ms();
+    let header = Header { poll: poll.number, epoch: sync.store.epoch(), now_ms, lease: asking.lease(), content };
+    respond(page, &header)
 }
 
-type Answer = (Content, Arc<Body>);
-
-/// A poll of one gateway, and what is known of the gateway.
-///
-/// `news` is always older than `gateway`: what the gateway is said to serve held at that revision or came later. So
-/// an answer that goes up to `news.revision`, for a cursor that is not behind the gateway's `scope_revision`, leaves
-/// out nothing that the gateway should have at that revision.
-struct Asking<'a> {
-    sync: &'a SyncPort,
-    token: Digest,
-    news: News,
-    gateway: Gateway,
+/// Sends a page. The records of a large one are shared by all answers that hold them, and not copied.
+fn respond(page: Arc<Body>, header: &Header) -> Result<Response, ChangesError> {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    if page.len() <= COPIED_BYTES_MAX {
+        return Ok((headers, page.page(header).map_err(StorageError::from)?).into_response());
+    }
+    let (first, last) = page.frame(header).map_err(StorageError::from)?;
+    let length = HeaderValue::from(first.len() + page.len() + last.len());
+    let pieces = [Bytes::from(first), Bytes::from_owner(Shared(page)), Bytes::from(last)];
+    let body = HttpBody::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+    Ok((headers, [(CONTENT_LENGTH, length)], body).into_response())
 }
 
-impl<'a> Asking<'a> {
-    async fn begin(sync: &'a SyncPort, token: Digest) -> Result<Self, ChangesError> {
-        let news = sync.store.feed().news();
-        let gateway = authenticate(sync, token).await?;
-        Ok(Self { sync, token, news, gateway })
+/// The records of a page, as bytes that many answers own.
+struct Shared(Arc<Body>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
     }
-
-    /// Takes note of `latest`, and of what has become of the gateway if any gateway was changed.
-    async fn update(&mut self, latest: News) -> Result<(), ChangesError> {
-        if latest.gateway_changes != self.news.gateway_changes {
-            self.gateway = authenticate(self.sync, self.token).await?;
-        }
-        self.news = latest;
-        Ok(())
-    }
-
-    /// Everything after `cursor`, or an empty delta if nothing comes in time.
-    async fn after(&mut self, cursor: Cursor, wait: Duration) -> Result<Answer, ChangesError> {
-        let store = &self.sync.store;
-        if cursor.epoch != store.epoch() {
-            return self.first_part(None).await;
-        }
-        let from = cursor.revision;
-        self.wait_for_news(from, wait).await?;
-        if from > self.news.revision {
-            self.look_ahead(from).await?;
-        }
-        let head = self.news.revision;
-        if from < self.gateway.scope_revision {
-            return self.first_part(Some(from)).await;
-        }
-        if from == head {
-            let content = Content::Delta { from, to: from, more: false };
-            return Ok((content, Arc::default()));
-        }
-        match self.sync.deltas.after(store, from, head, &self.gateway.serves).await? {
-            Delta::Page { to, more, body } => Ok((Content::Delta { from, to, more }, body)),
-            Delta::TooFar => self.first_part(Some(from)).await,
-        }
-    }
-
-    /// The worker knows later revisions than we have heard of: another process may have committed them.
-    async fn look_ahead(&mut self, from: Revision) -> Result<(), ChangesError> {
-        let store = &self.sync.store;
-        store.refresh().await?;
-        let latest = store.feed().news();
-        if from > latest.revision {
-            tracing::error!(
-                worker = from,
-                database = latest.revision,
-                "the database was rolled back without a new epoch: a worker knows later revisions"
-            );
-            return Err(ChangesError::RolledBack { worker: from, database: latest.revision });
-        }
-        self.update(latest).await
-    }
-
-    /// Returns once there is something after `from`, the server stops or the wait is over. Deleting the gateway
-    /// ends the poll as well: its token opens nothing any more.
-    async fn wait_for_news(&mut self, from: Revision, wait: Duration) -> Result<(), ChangesError> {
-        let mut news = self.sync.store.feed().subscribe();
-        let mut stopping = self.sync.stopping.clone();
-        let deadline = tokio::time::sleep(wait);
-        tokio::pin!(deadline);
-        loop {
-            let latest = *news.borrow_and_update();
-            self.update(latest).await?;
-            if latest.revision != from || *stopping.borrow() {
-                return Ok(());
-            }
-            tokio::select! {
-                changed = news.changed() => if changed.is_err() { return Ok(()) },
-                _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
-                () = &mut deadline => return Ok(()),
-            }
-        }
-    }
-
-    /// The first part of a snapshot, of one after `beyond` if the worker has that already.
-    async fn first_part(&mut self, beyond: Option<Revision>) -> Result<Answer, ChangesError> {
-        loop {
-            let serves = self.gateway.serves.clone();
-            let snapshot = self.sync.snapshots.recent(beyond, self.gateway.scope_revision, &serves).await?;
-            // The snapshot is of a later instant than what is known of the gateway, which may have changed between.
-            self.gateway = authenticate(self.sync, self.token).await?;
-            if self.gateway.serves == serves {
-                return part_of(&snapshot, 0);
-            }
-        }
-    }
-}
-
-async fn authenticate(sync: &SyncPort, token: Digest) -> Result<Gateway, ChangesError> {
-    let found = sync.store.read().await?.view().gateway_of_token(token).await?;
-    Ok(found.ok_or(BearerError::Malformed)?)
-}
-
-fn part_of(snapshot: &Snapshot, part: u32) -> Result<Answer, ChangesError> {
-    let index = usize::try_from(part).map_err(|_| ChangesError::NoSuchPart)?;
-    let body = snapshot.pages.get(index).ok_or(ChangesError::NoSuchPart)?;
-    let content = Content::Snapshot {
-        revision: snapshot.at.revision,
-        part,
-        parts: u32::try_from(snapshot.pages.len()).unwrap_or(u32::MAX),
-        keys: snapshot.keys,
-    };
-    Ok((content, Arc::clone(body)))
 }

@@ -5,19 +5,24 @@
 //! here until something is committed, its wait is over, its gateway is deleted, or the server stops; then it
 //! gets what there is, possibly an empty delta.
 //!
-//! Nothing is rendered twice for a herd: `snapshots` and `deltas` each do the work once and share it. What a
-//! waiting worker costs is its connection.
+//! Nothing is rendered twice for a herd: `snapshots` and `deltas` each do the work once and share it, `gateways`
+//! remembers who may ask, and `admission` lets a few load at a time. What a waiting worker costs is its connection.
+//!
+//! Every poll is reported to the [`Fleet`], by which receipts know what has been applied.
 //!
 //! A worker that is *ahead* of the database in its own epoch has seen a future that was lost: the database was
 //! rolled back without a new epoch. It is refused with 409 and logged as an error, because what it was told
 //! since, deletions included, is no longer known here.
 
+mod admission;
+mod asking;
 mod changes;
 mod deltas;
+mod gateways;
 mod snapshots;
 #[cfg(test)]
 mod tests;
-mod worker;
+pub mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +33,13 @@ use axum::routing::get;
 use portcullis_core::wire::CHANGES_PATH;
 use tokio::sync::watch;
 
-use crate::domain::fleet::Fleet;
+use crate::fleet::Fleet;
 use crate::problem::Problem;
 use crate::storage::Store;
 
+use admission::Admission;
 use deltas::Deltas;
+use gateways::Gateways;
 use snapshots::Snapshots;
 
 /// How often what has not been used for a while is let go.
@@ -42,7 +49,9 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct SyncPort {
     store: Store,
-    fleet: Arc<Fleet>,
+    fleet: Fleet,
+    gateways: Arc<Gateways>,
+    admission: Arc<Admission>,
     snapshots: Arc<Snapshots>,
     deltas: Arc<Deltas>,
     stopping: watch::Receiver<bool>,
@@ -50,17 +59,19 @@ pub struct SyncPort {
 
 impl SyncPort {
     /// A sync port on `store`, whose polls end when `stopping` turns true.
-    pub fn new(store: Store, fleet: Arc<Fleet>, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(store: Store, fleet: Fleet, stopping: watch::Receiver<bool>) -> Self {
         Self {
             snapshots: Arc::new(Snapshots::new(store.clone())),
             deltas: Arc::new(Deltas::default()),
+            gateways: Arc::default(),
+            admission: Arc::default(),
             store,
             fleet,
             stopping,
         }
     }
 
-    /// Lets go of unused snapshots and forgets silent workers, until the server stops.
+    /// Lets go of unused snapshots, until the server stops.
     pub async fn keep_house(mut self) {
         let mut interval = tokio::time::interval(HOUSEKEEPING_INTERVAL);
         loop {
@@ -68,9 +79,7 @@ impl SyncPort {
                 _ = interval.tick() => {}
                 _ = self.stopping.wait_for(|stopping| *stopping) => return,
             }
-            let now = self.store.clock().now();
-            self.fleet.forget_silent(now);
-            self.snapshots.release_unused(now).await;
+            self.snapshots.release_unused(self.store.clock().now()).await;
         }
     }
 }

@@ -7,15 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::wire::{Cursor, Revision};
+use portcullis_core::push::answer::Wanted;
+use portcullis_core::wire::Cursor;
 use tokio::sync::Mutex;
 
 use crate::domain::gateway::Serves;
 use crate::domain::timestamp::Timestamp;
 use crate::storage::{Snapshot, StorageError, Store};
 
-/// How many revisions a snapshot may be behind and still be served to newcomers.
-const LAG_MAX: Revision = 5_000;
 /// How long an unused snapshot is kept.
 const UNUSED_MAX: Duration = Duration::from_secs(60);
 
@@ -44,23 +43,14 @@ impl Snapshots {
         Self { store, held: Arc::default() }
     }
 
-    /// A snapshot for gateways that serve this, not older than `at_least`, that is recent enough for a worker to begin
-    /// with, and later than `beyond` if the worker has that already and could not go on from there. It is built if
-    /// there is none.
-    pub async fn recent(
-        &self,
-        beyond: Option<Revision>,
-        at_least: Revision,
-        serves: &Serves,
-    ) -> Result<Arc<Snapshot>, StorageError> {
+    /// A snapshot for gateways that serve this, which will do for the worker that wants it. It is built if there is none.
+    pub async fn recent(&self, wanted: Wanted, serves: &Serves) -> Result<Arc<Snapshot>, StorageError> {
         let mut held = Arc::clone(&self.held).lock_owned().await;
         let now = self.store.clock().now();
         let head = self.store.feed().news().revision;
         let newest = held.iter_mut().rfind(|held| held.serves == *serves);
         if let Some(newest) = newest
-            && head.saturating_sub(newest.snapshot.at.revision) <= LAG_MAX
-            && newest.snapshot.at.revision >= at_least
-            && beyond.is_none_or(|beyond| newest.snapshot.at.revision > beyond)
+            && wanted.is_met_by(newest.snapshot.at.revision, head)
         {
             newest.used_at = now;
             return Ok(Arc::clone(&newest.snapshot));

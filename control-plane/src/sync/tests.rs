@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use portcullis_core::push::answer::{Known, Wanted};
 use portcullis_core::wire::{Ask, Content, Cursor, Epoch, Page, Poll, Record};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -28,7 +29,7 @@ impl Port {
         let harness = Harness::furnished().await;
         let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
         let (stop, stopping) = watch::channel(false);
-        let sync = SyncPort::new(harness.store.clone(), Arc::clone(&harness.fleet), stopping);
+        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), stopping);
         Self { router: router(sync.clone()), harness, sync, gateway, stop }
     }
 
@@ -91,7 +92,7 @@ async fn a_worker_gets_a_snapshot_then_what_changed_and_is_remembered() {
     let gateway = port.harness.get(&format!("/v1/gateways/{}", text(&port.gateway, "id"))).await.expect(200);
     let worker = &gateway["workers"][0];
     let expected = json!({"id": "worker-1", "node": "node-1", "last_seen_at": "2027-01-01T00:00:00Z",
-        "epoch": at.epoch.to_string(), "revision": 3, "lag": 1, "memory_bytes": 4096});
+        "epoch": at.epoch.to_string(), "revision": 3, "lag": 1, "max_staleness_seconds": null, "memory_bytes": 4096});
     assert_eq!(*worker, expected);
 }
 
@@ -180,10 +181,13 @@ async fn a_newcomer_catches_up_from_a_shared_snapshot_without_waiting() {
 #[tokio::test]
 async fn a_worker_that_cannot_go_on_from_a_snapshot_gets_a_later_one() {
     let port = Port::new().await;
-    let first = port.sync.snapshots.recent(None, 0, &Serves::Everything).await.unwrap().at.revision;
+    let first = port.sync.snapshots.recent(wanted(None), &Serves::Everything).await.unwrap().at.revision;
     port.harness.issue("k").await;
-    assert_eq!(port.sync.snapshots.recent(None, 0, &Serves::Everything).await.unwrap().at.revision, first);
-    assert_eq!(port.sync.snapshots.recent(Some(first), 0, &Serves::Everything).await.unwrap().at.revision, first + 1);
+    assert_eq!(port.sync.snapshots.recent(wanted(None), &Serves::Everything).await.unwrap().at.revision, first);
+    assert_eq!(
+        port.sync.snapshots.recent(wanted(Some(first)), &Serves::Everything).await.unwrap().at.revision,
+        first + 1
+    );
     assert_eq!(port.sync.snapshots.held().await, 2);
 }
 
@@ -278,7 +282,14 @@ async fn a_worker_without_a_proper_name_is_served_and_not_remembered() {
         assert_eq!(send(port.router.clone(), request).await.0, 200);
     }
     let gateway = text(&port.gateway, "id").parse().unwrap();
-    assert!(port.harness.fleet.of(gateway, port.harness.store.clock().now()).is_empty());
+    assert!(port.harness.fleet.of(gateway).is_empty());
+}
+
+/// What a worker wants that has nothing, or that could not go on from `beyond`.
+fn wanted(beyond: Option<u64>) -> Wanted {
+    let epoch = Epoch::from_number(1);
+    let known = Known { epoch, head: 0, is_fresh: true, scope_revision: 0, pruned: 0 };
+    beyond.map_or_else(|| Wanted::by_a_newcomer(&known), |revision| Wanted::beyond(revision, &known))
 }
 
 /// The names of what a page says, in its order.

@@ -8,7 +8,7 @@
 use crate::api::{Access, Api, host_of};
 use crate::credential::bearer_of;
 use crate::digest::Digest;
-use crate::directory::Directory;
+use crate::directory::{Directory, Serving};
 use crate::id::{ApiId, KeyId};
 use crate::key::{self, Brand};
 use crate::path::SafePath;
@@ -64,7 +64,7 @@ pub struct Admission {
 /// Decides on a request. `now_ms` gives milliseconds since the Unix epoch by the control plane's clock.
 pub fn decide<'a>(
     rules: &Rules,
-    directory: Option<&Directory>,
+    serving: Serving<'_>,
     now_ms: impl FnOnce() -> u64,
     request: Request<'a, impl Iterator<Item = &'a [u8]>>,
 ) -> Decision {
@@ -75,8 +75,10 @@ pub fn decide<'a>(
     if rules.exempt_paths.iter().any(exempt) {
         return Decision::Exempt;
     }
-    let Some(directory) = directory else {
-        return Decision::Undecided;
+    let directory = match serving {
+        Serving::Nothing => return Decision::Undecided,
+        Serving::Stale => return Decision::Refused(Refusal::NotReady),
+        Serving::Current(directory) => directory,
     };
     let admission = route(directory, request.authority, path).and_then(|api| {
         let bearer = bearer_of(request.authorizations)?;
@@ -202,7 +204,7 @@ mod tests {
                 authority: Some(b"api.example"),
                 authorizations: authorizations.into_iter(),
             };
-            decide(&self.rules, Some(&self.directory), || now_ms, request)
+            decide(&self.rules, Serving::Current(&self.directory), || now_ms, request)
         }
     }
 
@@ -257,16 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn exempt_paths_and_unsafe_ones_need_no_directory_and_the_rest_waits_for_it() {
+    fn exempt_paths_and_unsafe_ones_need_no_directory_and_the_rest_waits_or_is_refused() {
         let house = House::new();
-        let decide = |target: Option<&[u8]>| {
+        let decide = |target: Option<&[u8]>, serving| {
             let request = Request { target, authority: Some(b"h"), authorizations: [].into_iter() };
-            decide(&house.rules, None, || 0, request)
+            decide(&house.rules, serving, || 0, request)
         };
-        assert_eq!(decide(Some(b"/healthz?x")), Decision::Exempt);
-        assert_eq!(decide(Some(b"/v1/../x")), Decision::Refused(Refusal::UnsafePath));
-        assert_eq!(decide(None), Decision::Refused(Refusal::UnknownApi));
-        assert_eq!(decide(Some(b"/healthz/x")), Decision::Undecided);
+        for serving in [Serving::Nothing, Serving::Stale] {
+            assert_eq!(decide(Some(b"/healthz?x"), serving), Decision::Exempt);
+            assert_eq!(decide(Some(b"/v1/../x"), serving), Decision::Refused(Refusal::UnsafePath));
+            assert_eq!(decide(None, serving), Decision::Refused(Refusal::UnknownApi));
+        }
+        assert_eq!(decide(Some(b"/healthz/x"), Serving::Nothing), Decision::Undecided);
+        assert_eq!(decide(Some(b"/healthz/x"), Serving::Stale), Decision::Refused(Refusal::NotReady));
     }
 
     #[test]
@@ -276,7 +281,7 @@ mod tests {
         for authority in [None, Some(b"".as_slice()), Some(b"user@h"), Some(b"h/x")] {
             let request =
                 Request { target: Some(b"/v1".as_slice()), authority, authorizations: [key.as_bytes()].into_iter() };
-            let decision = decide(&house.rules, Some(&house.directory), || 0, request);
+            let decision = decide(&house.rules, Serving::Current(&house.directory), || 0, request);
             assert_eq!(decision, Decision::Refused(Refusal::UnknownApi));
         }
     }

@@ -14,6 +14,17 @@ pub struct Directory {
     pub keys: KeyTable,
 }
 
+/// What a worker has to judge requests by.
+#[derive(Debug, Clone, Copy)]
+pub enum Serving<'a> {
+    /// Nothing yet.
+    Nothing,
+    /// A directory that may have been out of date for longer than its gateway allows.
+    Stale,
+    /// A directory to go by.
+    Current(&'a Directory),
+}
+
 /// Why a record cannot be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {

@@ -17,6 +17,7 @@
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
+//! | [`push`] | what a control plane tells its workers, and what it knows of them |
 //!
 //! Every function is total: bad input gets an error value or a refusal, never a panic, because a panic would
 //! take an Envoy worker's virtual machine down.
@@ -42,6 +43,7 @@ pub mod id;
 pub mod intern;
 pub mod key;
 pub mod path;
+pub mod push;
 pub mod sync;
 pub mod table;
 pub mod verdict;

@@ -30,7 +30,7 @@ pub enum Refusal {
     UnknownApi,
     /// The path can be read in more than one way.
     UnsafePath,
-    /// No key set has arrived yet, and the request has waited long enough.
+    /// No key set has arrived yet, and the request has waited long enough; or the one that is there may be too old.
     NotReady,
 }
 
@@ -120,7 +120,7 @@ impl Refusal {
             Self::NotReady => Row {
                 retry_after_seconds: Some(1),
                 ..row(503, "not_ready", "not_ready", "Not ready",
-                    "The gateway has not received its API keys yet. Try again in a moment.",
+                    "The gateway does not know which API keys are valid now. Try again in a moment.",
                     Challenge::None)
             },
         }

@@ -1,8 +1,8 @@
 //! The messages of the sync protocol: what a worker asks, and the pages that answer it.
 //!
 //! A worker asks by `GET` of [`CHANGES_PATH`] with the query that [`Poll`] prints, its gateway's token as bearer
-//! token, and the headers [`WORKER_HEADER`], [`NODE_HEADER`] and [`MEMORY_HEADER`] about itself. A page answers
-//! it, as lines of JSON, so that `curl` can read it:
+//! token, and the headers [`WORKER_HEADER`], [`NODE_HEADER`], [`MEMORY_HEADER`] and [`LEASE_HEADER`] about itself. A
+//! page answers it, as lines of JSON, so that `curl` can read it:
 //!
 //! ```text
 //! {"page":{"poll":7,"epoch":"epo_…","now_ms":1790000000000,"content":{"delta":{"from":811,"to":812}}}}
@@ -12,12 +12,13 @@
 //! ```
 //!
 //! - The first line is the [`Header`]. It repeats the number of the poll that it answers, so that a late or
-//!   repeated answer is known as one, and carries the control plane's time.
+//!   repeated answer is known as one, and carries the control plane's time. If it carries a [`Lease`] too, the
+//!   worker refuses requests when it has gone without contact for so long.
 //! - Then one [`Record`] a line. A *delta* holds what changed after revision `from`, as it stands at revision
 //!   `to`, deletions first. A *snapshot* holds all there is at one revision, in `parts` pages.
 //! - The last line holds the CRC-32 (ISO-HDLC) of every byte before it: a truncated or changed page is no page.
 //!
-//! A page is checked whole before any of it is used ([`Page::parse`]). Fields that this version does not know
+//! A page is checked whole before any of it is used ([`Page::parse`], or [`OpenPage`] by and by). Fields that this version does not know
 //! are ignored, so that a control plane may be newer than its filters; records that it does not know are an
 //! error, because leaving one out could leave a key open.
 
@@ -27,7 +28,7 @@ mod record;
 
 use crate::id::{Id, Named};
 
-pub use page::{Body, Content, Header, Page, PageError};
+pub use page::{Body, Content, Header, Lease, OpenPage, Page, PageError};
 pub use poll::{Ask, Poll, PollQuery, PollQueryError};
 pub use record::{ApiRecord, KeyRecord, Record};
 
@@ -39,8 +40,14 @@ pub const WORKER_HEADER: &str = "x-portcullis-worker";
 pub const NODE_HEADER: &str = "x-portcullis-node";
 /// The header with the size of the worker's memory in bytes.
 pub const MEMORY_HEADER: &str = "x-portcullis-memory-bytes";
+/// The header that says by which [`Lease`] a worker goes: its `max_staleness_ms` as the last accepted answer said,
+/// decimal; left out if that had none.
+pub const LEASE_HEADER: &str = "x-portcullis-max-staleness-ms";
 /// The longest page, in bytes, header and end included.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// The records of a delta take at most so many bytes, unless those of a single revision take more: a worker applies
+/// a delta in one go, and requests wait for it.
+pub const DELTA_BYTES_MAX: usize = 64 * 1024;
 
 /// Marks the ids of epochs.
 #[derive(Debug)]

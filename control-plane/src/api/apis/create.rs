@@ -10,10 +10,11 @@ use utoipa::ToSchema;
 
 use super::{ApiView, Match};
 use crate::api::caller::Operator;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, QueryOf};
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
 use crate::api::keys::KindName;
-use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
+use crate::api::propagation::{PropagationView, WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, WriteError};
 use crate::api::{App, created};
 use crate::domain::api::{Api, Price, RateLimit, Route};
 use crate::domain::fault::Faults;
@@ -58,35 +59,37 @@ struct Draft {
         "name": "chat", "kind": "serverless", "match": {"path_prefix": "/v1/chat"},
         "rate_limit": {"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]}
     })),
-    params(IdempotencyHeader),
+    params(IdempotencyHeader, WaitQuery),
     responses(
-        (status = 201, body = ApiView, description = "Created",
+        (status = 201, body = Written<ApiView>, description = "Created",
          headers(("Location" = String, description = "Where it is found"),
                  ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
-        Always, Forbidden, BadBody, Conflict,
+        Always, Forbidden, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn create(
     State(app): State<App>,
     Operator(actor): Operator,
     idempotency: Idempotency,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<CreateApi>,
 ) -> Result<Response, WriteError> {
     let draft = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     if let Some(earlier) = idempotency.earlier::<ApiMark>(&mut write, actor, body.digest).await? {
         let api = write.view().api(earlier.id).await?.ok_or(WriteError::Gone)?;
-        return Ok(replayed(answer(api)));
+        drop(write);
+        return Ok(replayed(answer(api, app.receipt_of_all(query.wait_ms).await)));
     }
     let new = resolve(&mut write.view(), draft).await?;
     let api = write.create_api(new).await??;
     idempotency.remember(&mut write, actor, body.digest, api.id, None).await?;
-    write.commit().await?;
-    Ok(answer(api))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(answer(api, propagation))
 }
 
-fn answer(api: Api) -> Response {
-    created(format!("/v1/apis/{}", api.id), ApiView::from(api))
+fn answer(api: Api, propagation: Option<PropagationView>) -> Response {
+    created(format!("/v1/apis/{}", api.id), Written::new(ApiView::from(api), propagation))
 }
 
 fn parse(request: CreateApi) -> Result<Draft, Faults> {
@@ -143,7 +146,7 @@ async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, WriteError
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
     use serde_json::json;
 
     #[tokio::test]
@@ -166,7 +169,7 @@ mod tests {
                            "per_million_output_tokens_micros": 0});
         assert_eq!(created["price"], price);
         assert_eq!((text(&created, "kind"), &created["forward_credential"]), ("dedicated", &json!(true)));
-        assert_eq!(harness.get(&location).await.expect(200), created);
+        assert_eq!(harness.get(&location).await.expect(200), without_receipt(created));
         assert_eq!(harness.revision(), 1);
     }
 

@@ -7,27 +7,32 @@ use portcullis_core::id::Api as ApiMark;
 use super::ApiView;
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::PathId;
-use crate::api::refusals::{Always, Forbidden, NotFound, OneError};
+use crate::api::extract::{PathId, QueryOf};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadQuery, Forbidden, NotFound, OneError};
 
 /// Deletes an API. Only operators do. A key that is confined to it opens nothing then; it does not open everything.
 #[utoipa::path(
     delete, path = "/v1/apis/{id}", tag = "apis",
-    params(("id" = String, Path, description = "The API's id")),
-    responses((status = 200, body = ApiView, description = "The API as it was"), Always, Forbidden, NotFound)
+    params(("id" = String, Path, description = "The API's id"), WaitQuery),
+    responses(
+        (status = 200, body = Written<ApiView>, description = "The API as it was"),
+        Always, Forbidden, NotFound, BadQuery,
+    )
 )]
 pub async fn delete(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<ApiMark>,
-) -> Result<Json<ApiView>, OneError> {
+    QueryOf(query): QueryOf<WaitQuery>,
+) -> Result<Json<Written<ApiView>>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
     let api = write.view().api(id).await?.ok_or(OneError::Unknown("API"))?;
     let allowed = actor.sees_api(&api).and_then(|()| actor.operates());
     allowed.map_err(|denied| OneError::Denied(denied, "API"))?;
     write.delete_api(&api).await?;
-    write.commit().await?;
-    Ok(Json(api.into()))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(Json(Written::new(api.into(), propagation)))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use super::{ApiView, Match};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::{Field, JsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, NotFound, WriteError};
+use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, NotFound, WriteError};
 use crate::domain::api::{Api, Price, RateLimit, Route};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
@@ -59,18 +60,19 @@ impl Change {
 /// Changes an API. An admin sets the rate limit of the organization's own, and nothing else.
 #[utoipa::path(
     patch, path = "/v1/apis/{id}", tag = "apis", request_body = PatchApi,
-    params(("id" = String, Path, description = "The API's id")),
+    params(("id" = String, Path, description = "The API's id"), WaitQuery),
     responses(
-        (status = 200, body = ApiView, description = "The API as it is now"),
-        Always, Forbidden, NotFound, BadBody, Conflict,
+        (status = 200, body = Written<ApiView>, description = "The API as it is now"),
+        Always, Forbidden, NotFound, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn patch(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<ApiMark>,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<PatchApi>,
-) -> Result<Json<ApiView>, WriteError> {
+) -> Result<Json<Written<ApiView>>, WriteError> {
     let change = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     let before = write.view().api(id).await?.ok_or(WriteError::Unknown("API"))?;
@@ -80,8 +82,8 @@ pub async fn patch(
     }
     let after = apply(&before, change);
     write.change_api(&before, &after).await??;
-    write.commit().await?;
-    Ok(Json(after.into()))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(Json(Written::new(after.into(), propagation)))
 }
 
 fn parse(request: PatchApi) -> Result<Change, Faults> {
@@ -120,7 +122,7 @@ fn apply(before: &Api, change: Change) -> Api {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
     use serde_json::{Value, json};
 
     async fn echo(harness: &Harness) -> String {
@@ -151,7 +153,9 @@ mod tests {
             let mut change = json!({});
             change[field] = value.clone();
             expected[field] = value;
-            assert_eq!(harness.patch(&path, change).await.expect(200), expected);
+            let patched = harness.patch(&path, change).await.expect(200);
+            assert_eq!(patched["propagation"].is_null(), revisions == 0, "{field}");
+            assert_eq!(without_receipt(patched), expected);
             assert_eq!(harness.get(&path).await.expect(200), expected);
             assert_eq!(harness.revision(), before + revisions, "{field}");
         }

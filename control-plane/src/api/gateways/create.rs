@@ -8,7 +8,7 @@ use portcullis_core::wire::Cursor;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{GatewayView, IssuedGateway, TAKEN, resolve};
+use super::{GatewayView, IssuedGateway, TAKEN, max_staleness_ms, resolve};
 use crate::api::caller::Operator;
 use crate::api::extract::JsonBody;
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
@@ -30,6 +30,10 @@ pub struct CreateGateway {
     /// those to come included, if this is null or left out.
     #[schema(max_items = 1_000)]
     apis: Option<Vec<String>>,
+    /// After this long without contact its workers refuse every request, so that it is certain when a change is
+    /// enforced even where it cannot be delivered. They go on with what they know if this is null or left out.
+    #[schema(minimum = 5, maximum = 86_400, example = 30)]
+    max_staleness_seconds: Option<u32>,
 }
 
 /// Creates a gateway. Its token is in this answer and nowhere else.
@@ -50,6 +54,7 @@ pub async fn create(
     body: JsonBody<CreateGateway>,
 ) -> Result<Response, WriteError> {
     let name = Name::parse(&body.value.name).map_err(|error| Faults::one("/name", error))?;
+    let max_staleness_ms = body.value.max_staleness_seconds.map(max_staleness_ms).transpose()?;
     let token = app.store.entropy().key(&app.brand, Kind::Gateway)?;
     let mut write = app.store.write(Some(actor)).await?;
     let head = write.view().head().await?;
@@ -65,7 +70,7 @@ pub async fn create(
         Some(references) => resolve(&mut write.view(), references).await??,
         None => Serves::Everything,
     };
-    let gateway = write.create_gateway(NewGateway { name, serves }, &token).await?;
+    let gateway = write.create_gateway(NewGateway { name, serves, max_staleness_ms }, &token).await?;
     let gateway = gateway.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
     idempotency.remember(&mut write, actor, body.digest, gateway.id, Some(gateway.digest)).await?;
     write.commit().await?;
@@ -103,6 +108,10 @@ mod tests {
         let unknown = json!({"name": "x", "apis": ["nothing"]});
         assert_eq!(harness.post("/v1/gateways", unknown).await.pointers(), ["/apis/0"]);
         assert_eq!(harness.post("/v1/gateways", json!({"name": ""})).await.pointers(), ["/name"]);
+        for seconds in [json!(4), json!(86_401), json!(-1), json!("30")] {
+            let refused = harness.post("/v1/gateways", json!({"name": "x", "max_staleness_seconds": seconds})).await;
+            assert_eq!(refused.pointers(), ["/max_staleness_seconds"]);
+        }
         assert_eq!(harness.post("/v1/gateways", json!({"name": "a", "token": "x"})).await.pointers(), ["/token"]);
         harness.assert_guarded("POST", "/v1/gateways").await;
     }

@@ -1,4 +1,7 @@
 //! `DELETE /v1/gateways/{id}`: delete a gateway. Its token opens nothing any more, and its open polls end.
+//!
+//! Its workers may go on with what they have, so receipts wait for them as for others, until they have been silent for
+//! long enough or an operator says that they are gone.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,11 +27,8 @@ pub async fn delete(
     let mut write = app.store.write(Some(actor)).await?;
     let gateway = handled(&mut write.view(), id, actor).await?;
     write.delete_gateway(&gateway).await?;
-    let head = write.view().head().await?;
     write.commit().await?;
-    let workers = app.fleet.of(id, app.store.clock().now());
-    app.fleet.forget_gateway(id);
-    Ok(Json(GatewayView::new(gateway, workers, head)))
+    Ok(Json(GatewayView::new(gateway, app.fleet.of(id), app.fleet.head())))
 }
 
 #[cfg(test)]

@@ -24,17 +24,16 @@ pub async fn get(
     let mut read = app.store.read().await?;
     let gateway = handled(&mut read.view(), id, actor).await?;
     let head = read.view().head().await?;
-    let workers = app.fleet.of(id, app.store.clock().now());
+    let workers = app.fleet.of(id);
     Ok(Json(GatewayView::new(gateway, workers, head)))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::api::testing::{Harness, text};
-    use crate::domain::fleet::Worker;
+    use portcullis_core::push::fleet::Worker;
     use portcullis_core::wire::{Cursor, Epoch};
     use serde_json::{Value, json};
-    use std::time::Duration;
 
     #[tokio::test]
     async fn a_gateway_is_shown_with_the_lag_of_its_workers() {
@@ -43,26 +42,26 @@ mod tests {
         let id = text(&gateway, "id");
         let epoch = harness.store.epoch();
         let worker = |id: &str, applied| Worker {
-            id: id.to_owned(),
+            name: id.to_owned(),
             node: Some("node-1".to_owned()),
-            last_seen_at: harness.store.clock().now(),
+            last_seen_ms: harness.store.clock().now().unix_ms(),
             applied,
+            bound_ms: Some(30_000),
             memory_bytes: Some(4_096),
         };
         let at = |epoch, revision| Some(Cursor { epoch, revision });
         let gateway_id = id.parse().unwrap();
-        harness.fleet.saw(gateway_id, worker("a", at(epoch, 1)));
-        harness.fleet.saw(gateway_id, worker("b", at(Epoch::from_number(1), 1)));
-        harness.fleet.saw(gateway_id, worker("c", None));
+        harness.fleet.saw(gateway_id, worker("a", at(epoch, 1)), Some(5_000)).unwrap();
+        harness.fleet.saw(gateway_id, worker("b", at(Epoch::from_number(1), 1)), None).unwrap();
+        harness.fleet.saw(gateway_id, worker("c", None), None).unwrap();
         let path = format!("/v1/gateways/{id}");
         let shown = harness.get(&path).await.expect(200);
         let expected = json!({"id": "a", "node": "node-1", "last_seen_at": "2027-01-01T00:00:00Z",
-            "epoch": epoch.to_string(), "revision": 1, "lag": 1, "memory_bytes": 4_096});
+            "epoch": epoch.to_string(), "revision": 1, "lag": 1, "max_staleness_seconds": 30, "memory_bytes": 4_096});
         assert_eq!(shown["workers"][0], expected);
         assert_eq!(shown["workers"][1]["lag"], Value::Null);
         assert_eq!(shown["workers"][2]["epoch"], Value::Null);
-        harness.advance(Duration::from_secs(601));
-        assert_eq!(harness.get(&path).await.expect(200)["workers"], json!([]));
+        assert_eq!(shown["workers"][2]["max_staleness_seconds"], Value::Null);
     }
 
     #[tokio::test]

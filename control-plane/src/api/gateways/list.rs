@@ -23,12 +23,11 @@ pub struct GatewayList {
     responses((status = 200, body = GatewayList, description = "All of them"), Always, Forbidden)
 )]
 pub async fn list(State(app): State<App>, _: Operator) -> Result<Json<GatewayList>, Problem> {
-    let now = app.store.clock().now();
     let mut read = app.store.read().await?;
     let gateways = read.view().gateways().await?;
     let head = read.view().head().await?;
     let with_workers = |gateway: crate::domain::gateway::Gateway| {
-        let workers = app.fleet.of(gateway.id, now);
+        let workers = app.fleet.of(gateway.id);
         GatewayView::new(gateway, workers, head)
     };
     let items = gateways.into_iter().map(with_workers).collect();

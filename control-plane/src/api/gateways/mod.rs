@@ -6,9 +6,11 @@ pub mod get;
 pub mod list;
 pub mod patch;
 pub mod reissue;
+pub mod workers;
 
 use portcullis_core::id::{ApiId, GatewayId};
 use portcullis_core::key::PlainKey;
+use portcullis_core::push::fleet::Worker;
 use portcullis_core::wire::{Cursor, Epoch, Revision};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,8 +19,7 @@ use super::refusals::OneError;
 use super::reveal;
 use crate::domain::actor::Actor;
 use crate::domain::fault::Faults;
-use crate::domain::fleet::Worker;
-use crate::domain::gateway::{Gateway, SERVED_APIS_MAX, Serves};
+use crate::domain::gateway::{Gateway, MAX_STALENESS_SECONDS, SERVED_APIS_MAX, Serves};
 use crate::domain::timestamp::Timestamp;
 use crate::storage::{StorageError, View};
 
@@ -61,6 +62,15 @@ async fn resolve(view: &mut View<'_>, references: &[String]) -> Result<Result<Se
     Ok(faults.check().map(|()| Serves::Apis(apis)))
 }
 
+/// A bound on the staleness of workers, as it is stored.
+fn max_staleness_ms(seconds: u32) -> Result<u64, Faults> {
+    if MAX_STALENESS_SECONDS.contains(&seconds) {
+        return Ok(u64::from(seconds) * 1_000);
+    }
+    let (least, most) = (MAX_STALENESS_SECONDS.start(), MAX_STALENESS_SECONDS.end());
+    Err(Faults::one("/max_staleness_seconds", format!("expected {least} to {most}, or null for none")))
+}
+
 /// A gateway: a fleet of Envoys that share a token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GatewayView {
@@ -76,7 +86,10 @@ pub struct GatewayView {
     /// The ids of the APIs that it serves, and of whose keys it is told; null if it serves all.
     #[schema(value_type = Option<Vec<String>>, required = true)]
     apis: Option<Vec<ApiId>>,
-    /// Its workers that have been in touch in the last ten minutes.
+    /// After this long without contact its workers refuse every request; null if they go on with what they know.
+    #[schema(required = true, example = 30)]
+    max_staleness_seconds: Option<u64>,
+    /// Its workers, until they have been silent for ten minutes.
     workers: Vec<WorkerView>,
 }
 
@@ -98,6 +111,9 @@ pub struct WorkerView {
     /// How many revisions it is behind; null if that cannot be said.
     #[schema(required = true)]
     lag: Option<u64>,
+    /// The longest time without contact after which it refuses every request; null if it never does.
+    #[schema(required = true)]
+    max_staleness_seconds: Option<u64>,
     /// The size of its memory.
     #[schema(required = true)]
     memory_bytes: Option<u64>,
@@ -116,6 +132,7 @@ impl GatewayView {
                 Serves::Everything => None,
                 Serves::Apis(apis) => Some(apis),
             },
+            max_staleness_seconds: gateway.max_staleness_ms.map(|ms| ms / 1_000),
             workers: workers.collect(),
         }
     }
@@ -125,12 +142,13 @@ impl WorkerView {
     fn new(worker: Worker, head: Cursor) -> Self {
         let comparable = worker.applied.filter(|applied| applied.epoch == head.epoch);
         Self {
-            id: worker.id,
+            id: worker.name,
             node: worker.node,
-            last_seen_at: worker.last_seen_at,
+            last_seen_at: Timestamp::from_unix_ms(worker.last_seen_ms),
             epoch: worker.applied.map(|applied| applied.epoch),
             revision: worker.applied.map(|applied| applied.revision),
             lag: comparable.map(|applied| head.revision.saturating_sub(applied.revision)),
+            max_staleness_seconds: worker.bound_ms.map(|ms| ms / 1_000),
             memory_bytes: worker.memory_bytes,
         }
     }

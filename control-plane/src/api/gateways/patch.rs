@@ -1,4 +1,4 @@
-//! `PATCH /v1/gateways/{id}`: rename a gateway, or say which APIs it serves (RFC 7396).
+//! `PATCH /v1/gateways/{id}`: rename a gateway, say which APIs it serves or how stale its workers may be (RFC 7396).
 //!
 //! When its APIs change, its workers start over from a snapshot of what concerns them now. Until that is in they go on
 //! with what they have.
@@ -9,11 +9,12 @@ use portcullis_core::id::Gateway as GatewayMark;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{GatewayView, TAKEN, handled, resolve};
+use super::{GatewayView, TAKEN, handled, max_staleness_ms, resolve};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::{Field, JsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
+use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, NotFound, WriteError};
 use crate::domain::fault::Faults;
 use crate::domain::gateway::{Gateway, Serves};
 use crate::domain::name::Name;
@@ -29,25 +30,31 @@ pub struct PatchGateway {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 1_000)]
     apis: Field<Vec<String>>,
+    /// After this long without contact its workers refuse every request; null if they never do.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 5, maximum = 86_400)]
+    max_staleness_seconds: Field<u32>,
 }
 
 /// Changes a gateway. Its token stays.
 #[utoipa::path(
     patch, path = "/v1/gateways/{id}", tag = "gateways", request_body = PatchGateway,
-    params(("id" = String, Path, description = "The gateway's id")),
+    params(("id" = String, Path, description = "The gateway's id"), WaitQuery),
     responses(
-        (status = 200, body = GatewayView, description = "The gateway as it is now"),
-        Always, NotFound, BadBody, Conflict,
+        (status = 200, body = Written<GatewayView>, description = "The gateway as it is now"),
+        Always, NotFound, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn patch(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<GatewayMark>,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<PatchGateway>,
-) -> Result<Json<GatewayView>, WriteError> {
+) -> Result<Json<Written<GatewayView>>, WriteError> {
     let name = body.value.name.as_deref().map(Name::parse).transpose();
     let name = name.map_err(|error| Faults::one("/name", error))?;
+    let bound = body.value.max_staleness_seconds.try_map(max_staleness_ms)?;
     let mut write = app.store.write(Some(actor)).await?;
     let before = handled(&mut write.view(), id, actor).await?;
     let serves = match &body.value.apis {
@@ -55,13 +62,14 @@ pub async fn patch(
         Field::Null => Serves::Everything,
         Field::Value(references) => resolve(&mut write.view(), references).await??,
     };
-    let after = Gateway { name: name.unwrap_or_else(|| before.name.clone()), serves, ..before.clone() };
+    let max_staleness_ms = bound.or_keep(before.max_staleness_ms);
+    let name = name.unwrap_or_else(|| before.name.clone());
+    let after = Gateway { name, serves, max_staleness_ms, ..before.clone() };
     let after = write.change_gateway(&before, after).await?;
     let after = after.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
-    let head = write.view().head().await?;
-    write.commit().await?;
-    let workers = app.fleet.of(id, app.store.clock().now());
-    Ok(Json(GatewayView::new(after, workers, head)))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    let view = GatewayView::new(after, app.fleet.of(id), app.fleet.head());
+    Ok(Json(Written::new(view, propagation)))
 }
 
 #[cfg(test)]
@@ -83,6 +91,25 @@ mod tests {
         assert_eq!(harness.patch(&path, json!({"apis": []})).await.expect(200)["apis"], json!([]));
         assert_eq!(harness.patch(&path, json!({"apis": null})).await.expect(200)["apis"], Value::Null);
         assert_eq!(harness.get(&path).await.expect(200)["name"], "inner");
+    }
+
+    #[tokio::test]
+    async fn filters_are_told_of_another_bound_on_staleness() {
+        let harness = Harness::furnished().await;
+        let gateway = json!({"name": "edge", "max_staleness_seconds": 30});
+        let gateway = harness.post("/v1/gateways", gateway).await.expect(201);
+        assert_eq!(gateway["max_staleness_seconds"], 30);
+        let (path, before) = (format!("/v1/gateways/{}", text(&gateway, "id")), harness.store.feed().news());
+        let unchanged = harness.patch(&path, json!({"max_staleness_seconds": 30})).await.expect(200);
+        assert_eq!((&unchanged["propagation"], harness.store.feed().news()), (&Value::Null, before));
+        let patched = harness.patch(&path, json!({"max_staleness_seconds": 5})).await.expect(200);
+        assert_eq!(patched["propagation"]["revision"], before.revision + 1);
+        assert_eq!(harness.store.feed().news().gateway_changes, before.gateway_changes + 1);
+        assert_eq!(harness.get(&path).await.expect(200)["max_staleness_seconds"], 5);
+        let refused = harness.patch(&path, json!({"max_staleness_seconds": 4})).await;
+        assert_eq!(refused.pointers(), ["/max_staleness_seconds"]);
+        let patched = harness.patch(&path, json!({"max_staleness_seconds": null})).await.expect(200);
+        assert_eq!(patched["max_staleness_seconds"], Value::Null);
     }
 
     #[tokio::test]

@@ -50,11 +50,10 @@ pub async fn reissue(
     }
     let gateway = write.reissue_gateway(&before, &token).await?;
     idempotency.remember(&mut write, actor, body.digest, id, Some(gateway.digest)).await?;
-    let head = write.view().head().await?;
     write.commit().await?;
-    let workers = app.fleet.of(id, app.store.clock().now());
     let place = format!("/v1/gateways/{id}");
-    let response = created(place, IssuedGateway { token, view: GatewayView::new(gateway, workers, head) });
+    let view = GatewayView::new(gateway, app.fleet.of(id), app.fleet.head());
+    let response = created(place, IssuedGateway { token, view });
     Ok(if earlier.is_some() { replayed(response) } else { response })
 }
 

@@ -7,34 +7,44 @@ use portcullis_core::id::Key as KeyMark;
 use super::{KeyView, handled};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::PathId;
-use crate::api::refusals::{Always, NotFound, OneError};
+use crate::api::extract::{PathId, QueryOf};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadQuery, NotFound, OneError};
 use crate::domain::audit::Action;
 
-/// Deletes a key: its secret opens nothing any more. Deleting it again changes nothing.
+/// Deletes a key: its secret opens nothing any more, and the receipt says where that holds already. Deleting it again
+/// changes nothing, and is answered with the receipt of the newest revision.
 #[utoipa::path(
     delete, path = "/v1/keys/{id}", tag = "keys",
-    params(("id" = String, Path, description = "The key's id")),
-    responses((status = 200, body = KeyView, description = "The key, revoked"), Always, NotFound)
+    params(("id" = String, Path, description = "The key's id"), WaitQuery),
+    responses(
+        (status = 200, body = Written<KeyView>, description = "The key, revoked, with the receipt of that"),
+        Always, NotFound, BadQuery,
+    )
 )]
 pub async fn delete(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
-) -> Result<Json<KeyView>, OneError> {
+    QueryOf(query): QueryOf<WaitQuery>,
+) -> Result<Json<Written<KeyView>>, OneError> {
     let mut write = app.store.write(Some(actor)).await?;
     let mut key = handled(&mut write.view(), id, actor).await?;
     let now = write.now();
-    if key.revoked_at.is_none() {
+    let propagation = if key.revoked_at.is_none() {
         key = write.revoke_key(&key, Action::KeyDelete).await?;
-        write.commit().await?;
-    }
-    Ok(Json(KeyView::new(key, now)))
+        app.receipt(write.commit().await?, query.wait_ms).await
+    } else {
+        drop(write);
+        app.receipt_of_all(query.wait_ms).await
+    };
+    Ok(Json(Written::new(KeyView::new(key, now), propagation)))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
+    use serde_json::json;
 
     #[tokio::test]
     async fn a_deleted_key_is_revoked_for_good_and_deleting_it_again_changes_nothing() {
@@ -43,11 +53,11 @@ mod tests {
         let path = format!("/v1/keys/{}", text(&key, "id"));
         let before = harness.revision();
         let deleted = harness.delete(&path).await.expect(200);
-        assert_eq!(deleted["status"], "revoked");
+        assert_eq!((&deleted["status"], &deleted["propagation"]["revision"]), (&json!("revoked"), &json!(before + 1)));
         assert_eq!(harness.revision(), before + 1);
         assert_eq!(harness.delete(&path).await.expect(200), deleted);
         assert_eq!(harness.revision(), before + 1);
-        assert_eq!(harness.get(&path).await.expect(200), deleted);
+        assert_eq!(harness.get(&path).await.expect(200), without_receipt(deleted));
         assert_eq!(harness.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap().keys, 0);
     }
 

@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 use super::{EXPIRY_PAST, KeyView, KindName, RATE_LIMIT_KIND, issued, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, QueryOf};
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, Made, replayed};
 use crate::api::organizations::seen_named;
-use crate::api::refusals::{Always, BadBody, Conflict, WriteError};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, WriteError};
 use crate::domain::actor::Actor;
 use crate::domain::fault::Faults;
 use crate::domain::key::{Key, KeyStatus};
@@ -61,18 +62,19 @@ struct Draft {
 #[utoipa::path(
     post, path = "/v1/keys", tag = "keys",
     request_body(content = IssueRequest, example = json!({"kind": "serverless", "name": "batch jobs"})),
-    params(IdempotencyHeader),
+    params(IdempotencyHeader, WaitQuery),
     responses(
-        (status = 201, body = super::IssuedKey, description = "Issued, with its secret",
+        (status = 201, body = Written<super::IssuedKey>, description = "Issued, with its secret",
          headers(("Location" = String, description = "Where the key is found"),
                  ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
-        Always, BadBody, Conflict,
+        Always, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn issue(
     State(app): State<App>,
     Caller(actor): Caller,
     idempotency: Idempotency,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<IssueRequest>,
 ) -> Result<Response, WriteError> {
     let draft = parse(body.value)?;
@@ -83,14 +85,14 @@ pub async fn issue(
         let before = replayable(&mut write, earlier).await?;
         let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
         idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
-        write.commit().await?;
-        return Ok(replayed(issued(secret, KeyView::new(key, now))));
+        let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+        return Ok(replayed(issued(secret, KeyView::new(key, now), propagation)));
     }
     let new = resolve(&mut write, actor, draft).await?;
     let key = write.issue_key(new, &secret).await?;
     idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
-    write.commit().await?;
-    Ok(issued(secret, KeyView::new(key, now)))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(issued(secret, KeyView::new(key, now), propagation))
 }
 
 /// The key that the earlier request issued, if it can have a new secret.

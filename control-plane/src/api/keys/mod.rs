@@ -16,6 +16,7 @@ use portcullis_core::table::EXPIRY_SECONDS_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::propagation::{PropagationView, Written};
 use crate::api::refusals::OneError;
 use crate::api::{created, reveal};
 use crate::domain::actor::Actor;
@@ -157,8 +158,8 @@ pub struct IssuedKey {
 }
 
 /// 201, with the secret, and with the place where the key is found from now on.
-fn issued(key: PlainKey, view: KeyView) -> Response {
-    created(format!("/v1/keys/{}", view.id), IssuedKey { key, view })
+fn issued(key: PlainKey, view: KeyView, propagation: Option<PropagationView>) -> Response {
+    created(format!("/v1/keys/{}", view.id), Written::new(IssuedKey { key, view }, propagation))
 }
 
 /// Why a text is no expiry.

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use super::{EXPIRY_PAST, KeyView, RATE_LIMIT_KIND, REVOKED, handled, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::{Field, JsonBody, PathId};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
+use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, NotFound, WriteError};
 use crate::domain::fault::Faults;
 use crate::domain::key::Key;
 use crate::domain::name::Name;
@@ -48,18 +49,19 @@ struct Change {
 /// Changes a key. Its secret stays.
 #[utoipa::path(
     patch, path = "/v1/keys/{id}", tag = "keys", request_body = PatchRequest,
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = String, Path, description = "The key's id"), WaitQuery),
     responses(
-        (status = 200, body = KeyView, description = "The key as it is now"),
-        Always, NotFound, BadBody, Conflict,
+        (status = 200, body = Written<KeyView>, description = "The key as it is now"),
+        Always, NotFound, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn patch(
     State(app): State<App>,
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<PatchRequest>,
-) -> Result<Json<KeyView>, WriteError> {
+) -> Result<Json<Written<KeyView>>, WriteError> {
     let change = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     let before = handled(&mut write.view(), id, actor).await?;
@@ -69,8 +71,8 @@ pub async fn patch(
     let after = apply(&mut write, &before, change).await?;
     write.change_key(&before, &after).await?;
     let now = write.now();
-    write.commit().await?;
-    Ok(Json(KeyView::new(after, now)))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(Json(Written::new(KeyView::new(after, now), propagation)))
 }
 
 fn parse(request: PatchRequest) -> Result<Change, Faults> {
@@ -123,7 +125,7 @@ async fn apply(write: &mut Write, before: &Key, change: Change) -> Result<Key, W
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, text};
+    use crate::api::testing::{Harness, text, without_receipt};
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -146,8 +148,8 @@ mod tests {
             let mut before = harness.get(&path).await.expect(200);
             let after = harness.patch(&path, change).await.expect(200);
             before[field] = expected;
-            assert_eq!(after, before);
-            assert_eq!(harness.get(&path).await.expect(200), after);
+            assert_eq!(without_receipt(after), before);
+            assert_eq!(harness.get(&path).await.expect(200), before);
         }
         let scoped = harness.patch(&path, json!({"apis": ["private-echo"]})).await.expect(200);
         assert_eq!(scoped["apis"].as_array().unwrap().len(), 1);

@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 use super::{EXPIRY_PAST, KeyView, REVOKED, handled, issued, parse_expiry};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::{Field, MaybeJsonBody, PathId};
+use crate::api::extract::{Field, MaybeJsonBody, PathId, QueryOf};
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
-use crate::api::refusals::{Always, BadBody, Conflict, NotFound, WriteError};
+use crate::api::propagation::{WaitQuery, Written};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, NotFound, WriteError};
 use crate::domain::fault::Faults;
 use crate::domain::timestamp::Timestamp;
 use crate::storage::Handover;
@@ -44,12 +45,12 @@ pub struct ReissueRequest {
 /// Gives a key a new secret. The old one is dead at once, unless an overlap is asked for.
 #[utoipa::path(
     post, path = "/v1/keys/{id}/reissue", tag = "keys", request_body = Option<ReissueRequest>,
-    params(("id" = String, Path, description = "The key's id"), IdempotencyHeader),
+    params(("id" = String, Path, description = "The key's id"), IdempotencyHeader, WaitQuery),
     responses(
-        (status = 201, body = super::IssuedKey, description = "The key with its new secret",
+        (status = 201, body = Written<super::IssuedKey>, description = "The key with its new secret",
          headers(("Location" = String, description = "Where the key is found"),
                  ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
-        Always, NotFound, BadBody, Conflict,
+        Always, NotFound, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn reissue(
@@ -57,6 +58,7 @@ pub async fn reissue(
     Caller(actor): Caller,
     PathId(id): PathId<KeyMark>,
     idempotency: Idempotency,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: MaybeJsonBody<ReissueRequest>,
 ) -> Result<Response, WriteError> {
     let (expires_at, overlap_seconds) = parse(body.value)?;
@@ -71,8 +73,8 @@ pub async fn reissue(
         earlier.check(before.digest)?;
         let key = write.reissue_key(&before, before.expires_at, Handover::Retry, &secret).await?;
         idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
-        write.commit().await?;
-        return Ok(replayed(issued(secret, KeyView::new(key, now))));
+        let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+        return Ok(replayed(issued(secret, KeyView::new(key, now), propagation)));
     }
     let given = expires_at != Field::Absent;
     let expires_at = expires_at.or_keep(before.expires_at);
@@ -82,8 +84,8 @@ pub async fn reissue(
     }
     let key = write.reissue_key(&before, expires_at, handover(overlap_seconds, now), &secret).await?;
     idempotency.remember(&mut write, actor, body.digest, key.id, Some(key.digest)).await?;
-    write.commit().await?;
-    Ok(issued(secret, KeyView::new(key, now)))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(issued(secret, KeyView::new(key, now), propagation))
 }
 
 fn parse(request: ReissueRequest) -> Result<(Field<Timestamp>, u32), Faults> {
@@ -107,7 +109,7 @@ fn handover(overlap_seconds: u32, now: Timestamp) -> Handover {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::testing::{Harness, START_MS, text};
+    use crate::api::testing::{Harness, START_MS, text, without_receipt};
     use crate::domain::gateway::Serves;
     use portcullis_core::digest::Digest;
     use portcullis_core::wire::{Content, Epoch, Header, Page, Record};
@@ -132,7 +134,8 @@ mod tests {
         for field in ["key", "masked"] {
             after[field] = before[field].clone();
         }
-        assert_eq!(after, before);
+        assert_eq!(after["propagation"]["revision"], revision + 1);
+        assert_eq!(without_receipt(after), without_receipt(before));
         assert_eq!(harness.revision(), revision + 1);
         let crate::storage::Delta::Page { to, more, body } =
             harness.store.delta(revision, revision + 1, &Serves::Everything).await.unwrap()
@@ -140,7 +143,7 @@ mod tests {
             panic!("too far");
         };
         let content = Content::Delta { from: revision, to, more };
-        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content, lease: None };
         let page = Page::parse(&body.page(&header).unwrap()).unwrap();
         let [Record::DeleteKey(deleted), Record::Key(put)] = page.records.as_slice() else {
             panic!("{page:?}");
@@ -181,7 +184,7 @@ mod tests {
     async fn told(harness: &Harness) -> Vec<(Digest, Option<u64>)> {
         let snapshot = harness.store.snapshot(&Serves::Everything).await.unwrap();
         let content = Content::Snapshot { revision: snapshot.at.revision, part: 0, parts: 1, keys: snapshot.keys };
-        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content };
+        let header = Header { poll: 0, epoch: Epoch::from_number(0), now_ms: 0, content, lease: None };
         let page = Page::parse(&snapshot.pages[0].page(&header).unwrap()).unwrap();
         let keys = page.records.into_iter().filter_map(|record| match record {
             Record::Key(key) => Some((key.digest, key.expires_at_ms)),

@@ -19,14 +19,16 @@ use axum::Json;
 use axum::extract::State;
 use portcullis_core::digest::Digest;
 use portcullis_core::key::{Kind, PlainKey};
+use portcullis_core::wire::Revision;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::App;
 use super::caller::Caller;
-use super::extract::JsonBody;
+use super::extract::{JsonBody, QueryOf};
 use super::idempotency::{Idempotency, IdempotencyHeader};
-use super::refusals::{Always, BadBody, WriteError};
+use super::propagation::{WaitQuery, Written};
+use super::refusals::{Always, BadBody, BadQuery, WriteError};
 use crate::domain::actor::Actor;
 use crate::domain::audit::Action;
 use crate::domain::fault::Faults;
@@ -77,20 +79,25 @@ struct Suspect {
 /// Anyone may report. A secret that occurs more than once in a report has one item, at its first place.
 #[utoipa::path(
     post, path = "/v1/leaks", tag = "leaks", request_body = ReportLeaks,
-    params(IdempotencyHeader),
-    responses((status = 200, body = LeakReport, description = "What each of them was"), Always, BadBody)
+    params(IdempotencyHeader, WaitQuery),
+    responses(
+        (status = 200, body = Written<LeakReport>, description = "What each of them was"),
+        Always, BadQuery, BadBody,
+    )
 )]
 pub async fn report(
     State(app): State<App>,
     Caller(actor): Caller,
     _: Idempotency,
+    QueryOf(query): QueryOf<WaitQuery>,
     body: Result<JsonBody<ReportLeaks>, Problem>,
-) -> Result<Json<LeakReport>, ReportError> {
+) -> Result<Json<Written<LeakReport>>, ReportError> {
     let body = body.map_err(|problem| ReportError::Body(problem.unquoted(SHAPE)))?;
     let scanner = Scanner::new(app.brand.as_ref().clone());
     let source = source(&scanner, body.value.source.as_deref()).map_err(WriteError::from)?;
     let suspects = suspects(&app, &scanner, body.value).map_err(WriteError::from)?;
-    Ok(Json(judge_all(&app, actor, suspects, source).await.map_err(WriteError::from)?))
+    let (report, revision) = judge_all(&app, actor, suspects, source).await.map_err(WriteError::from)?;
+    Ok(Json(Written::new(report, app.receipt(revision, query.wait_ms).await)))
 }
 
 /// Why nothing is reported.
@@ -153,13 +160,13 @@ fn suspects(app: &App, scanner: &Scanner, request: ReportLeaks) -> Result<Vec<Su
     }
 }
 
-/// Looks all of them up and revokes what has to be.
+/// Looks all of them up and revokes what has to be, in the revision that it returns, if filters must learn of it.
 async fn judge_all(
     app: &App,
     actor: Actor,
     suspects: Vec<Suspect>,
     source: Option<String>,
-) -> Result<LeakReport, StorageError> {
+) -> Result<(LeakReport, Option<Revision>), StorageError> {
     let mut read = app.store.read().await?;
     let mut known = HashSet::new();
     for suspect in &suspects {
@@ -187,10 +194,11 @@ async fn judge_all(
         }
         items.push(item);
     }
-    if let Some(write) = write {
-        write.commit().await?;
-    }
-    Ok(LeakReport::new(items))
+    let revision = match write {
+        Some(write) => write.commit().await?,
+        None => None,
+    };
+    Ok((LeakReport::new(items), revision))
 }
 
 /// Says in `item` what the secret with this digest is, and revokes it if it works.

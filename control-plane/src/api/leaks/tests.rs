@@ -24,7 +24,7 @@ async fn deletions(harness: &Harness, from: u64) -> usize {
     let delta = harness.store.delta(from, harness.revision(), &Serves::Everything).await.unwrap();
     let Delta::Page { body, .. } = delta else { panic!("too far") };
     let content = Content::Delta { from, to: from + 1, more: false };
-    let header = Header { poll: 0, epoch: harness.store.epoch(), now_ms: 0, content };
+    let header = Header { poll: 0, epoch: harness.store.epoch(), now_ms: 0, content, lease: None };
     let page = Page::parse(&body.page(&header).unwrap()).unwrap();
     page.records.iter().filter(|record| matches!(record, Record::DeleteKey(_))).count()
 }

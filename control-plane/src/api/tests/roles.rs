@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_core::push::fleet::Worker;
+use portcullis_core::wire::Cursor;
 use serde_json::{Value, json};
 
 use crate::api::testing::{Harness, text};
@@ -75,6 +77,9 @@ const ROWS: &[Row] = &[
     ("PATCH /v1/gateways/{gateway}",       r#"{"name": "n"}"#,                                                        [401, 401, 401, 404, 404, 404, 404, 200]),
     ("POST /v1/gateways/{gateway}/reissue", "{}",                                                                     [401, 401, 401, 404, 404, 404, 404, 201]),
     ("DELETE /v1/gateways/{gateway}",      "",                                                                        [401, 401, 401, 404, 404, 404, 404, 200]),
+    ("DELETE /v1/gateways/{gateway}/workers/{worker}", "",                                                            [401, 401, 401, 403, 403, 403, 403, 200]),
+
+    ("GET /v1/propagation/{revision}",     "",                                                                        [401, 401, 401, 200, 200, 200, 200, 200]),
 
     ("GET /v1/audit",                      "",                                                                        [401, 401, 401, 403, 403, 200, 200, 200]),
 ];
@@ -112,6 +117,11 @@ impl World {
             text(found.unwrap(), "id").to_owned()
         };
         let id = |thing: &Value| text(thing, "id").to_owned();
+        // One for whom nobody waits, whatever is written.
+        let applied = Some(Cursor { epoch: harness.store.epoch(), revision: u64::MAX });
+        let (name, node, bound_ms, memory_bytes) = ("w".to_owned(), None, None, None);
+        let worker = Worker { name, node, last_seen_ms: 0, applied, bound_ms, memory_bytes };
+        harness.fleet.saw(id(&gateway).parse().unwrap(), worker, None).unwrap();
         let things = BTreeMap::from([
             ("key", id(&key)),
             ("members_key", id(&members)),
@@ -121,6 +131,8 @@ impl World {
             ("other", id(&other)),
             ("empty", id(&empty)),
             ("gateway", id(&gateway)),
+            ("worker", "w".to_owned()),
+            ("revision", "1".to_owned()),
             ("owner", owner.user.id.to_string()),
             ("owners_token", owners_token),
         ]);
@@ -180,10 +192,11 @@ async fn every_operation_is_in_the_table() {
     let in_document = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
         item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
     });
+    let in_document = in_document.collect::<Vec<_>>();
     let as_described = |call: &str| {
         let segments = call.split('/').map(|segment| if name_in(segment).is_some() { "{id}" } else { segment });
         segments.collect::<Vec<_>>().join("/")
     };
     let in_table: BTreeSet<String> = ROWS.iter().map(|(call, _, _)| as_described(call)).collect();
-    assert_eq!(in_table, in_document.collect());
+    assert_eq!(in_table, in_document.iter().map(|call| as_described(call)).collect());
 }

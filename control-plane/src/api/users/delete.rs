@@ -13,6 +13,7 @@ use super::{LAST_OPERATOR, UserView, seen};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::{PathId, QueryOf};
+use crate::api::propagation::{Wait, Written};
 use crate::api::refusals::{Always, BadQuery, Conflict, Forbidden, NotFound, WriteError};
 use crate::domain::audit::Action;
 use crate::domain::user::RoleName;
@@ -26,6 +27,10 @@ pub struct DeleteQuery {
     #[serde(default)]
     #[param(value_type = bool, required = false)]
     revoke_keys: bool,
+    /// How long to wait until every worker has applied that, in milliseconds.
+    #[serde(default)]
+    #[param(value_type = u32, required = false, minimum = 0, maximum = 30_000, default = 2_000)]
+    wait_ms: Wait,
 }
 
 /// Deletes a user and revokes their access tokens. The keys that they issued go on, unless `revoke_keys` is true.
@@ -33,7 +38,7 @@ pub struct DeleteQuery {
     delete, path = "/v1/users/{id}", tag = "users",
     params(("id" = String, Path, description = "The user's id"), DeleteQuery),
     responses(
-        (status = 200, body = UserView, description = "The user as they were"),
+        (status = 200, body = Written<UserView>, description = "The user as they were"),
         Always, Forbidden, NotFound, BadQuery, Conflict,
     )
 )]
@@ -42,7 +47,7 @@ pub async fn delete(
     Caller(actor): Caller,
     PathId(id): PathId<UserMark>,
     QueryOf(query): QueryOf<DeleteQuery>,
-) -> Result<Json<UserView>, WriteError> {
+) -> Result<Json<Written<UserView>>, WriteError> {
     let mut write = app.store.write(Some(actor)).await?;
     let user = seen(&mut write.view(), id, actor).await?;
     actor.manages_user(&user).map_err(WriteError::denied("user"))?;
@@ -55,8 +60,8 @@ pub async fn delete(
         }
     }
     write.delete_user(&user).await?;
-    write.commit().await?;
-    Ok(Json(user.into()))
+    let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
+    Ok(Json(Written::new(user.into(), propagation)))
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Replica {
 
 fn records(body: &Body) -> Vec<Record> {
     let content = Content::Delta { from: u64::MAX, to: u64::MAX, more: true };
-    let header = Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content };
+    let header = Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content, lease: None };
     let bytes = body.page(&header).unwrap();
     assert!(bytes.len() <= PAGE_BYTES_MAX);
     Page::parse(&bytes).unwrap().records
@@ -265,7 +265,7 @@ fn concerning(mut model: Replica, serves: &Serves) -> Replica {
 async fn assert_followed(fixture: &Fixture, steps: &[Step]) {
     let (mut live, mut apis) = (Vec::new(), Vec::new());
     let mut write = fixture.write().await;
-    let new = NewGateway { name: name("edge"), serves: Serves::Apis(Vec::new()) };
+    let new = NewGateway { name: name("edge"), serves: Serves::Apis(Vec::new()), max_staleness_ms: None };
     let mut gateway = write.create_gateway(new, &fixture.secret()).await.unwrap().unwrap();
     write.commit().await.unwrap();
     let mut worker = state(fixture, &Serves::Everything).await;
@@ -373,6 +373,33 @@ on_both! {
         fixture.issue_many(1).await;
         assert!(matches!(delta(fixture, 1_375).await, Delta::TooFar));
         assert!(matches!(delta(fixture, 1_376).await, Delta::Page { to: 101_376, .. }));
+    }
+
+    async fn a_delta_for_apis_that_are_no_more_or_from_a_database_that_went_back_needs_a_snapshot(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        let new = NewApi {
+            name: name("echo"),
+            access: Access::Serverless,
+            route: route(1),
+            rate_limit: None,
+            price: None,
+            forward_credential: false,
+        };
+        let api = write.create_api(new).await.unwrap().unwrap();
+        write.commit().await.unwrap();
+        let key = fixture.issue_many(1).await.remove(0);
+        let serves = Serves::Apis(vec![api.id]);
+        assert!(matches!(fixture.store.delta(2, 2, &serves).await.unwrap(), Delta::Page { to: 2, .. }));
+        assert!(matches!(fixture.store.delta(2, 3, &serves).await.unwrap(), Delta::TooFar));
+        // The key was deleted while the gateway still served the API, and only then the API: the worker at 2 holds
+        // both, and must not be taken to 3 without being told of the key.
+        let mut write = fixture.write().await;
+        write.revoke_key(&key, Action::KeyDelete).await.unwrap();
+        write.commit().await.unwrap();
+        let mut write = fixture.write().await;
+        write.delete_api(&api).await.unwrap();
+        write.commit().await.unwrap();
+        assert!(matches!(fixture.store.delta(2, 3, &serves).await.unwrap(), Delta::TooFar));
     }
 
     async fn a_delta_ends_where_it_was_asked_to(fixture: &Fixture) {

@@ -35,7 +35,7 @@ async fn another_process_hears_of_a_commit_at_once() {
     for round in 0..10 {
         let mut news = other.feed().subscribe();
         news.mark_unchanged();
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         fixture.issue_many(1).await;
         news.changed().await.unwrap();
         assert_eq!(other.feed().news().revision, fixture.store.feed().news().revision);

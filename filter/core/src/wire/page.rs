@@ -1,6 +1,7 @@
 //! Pages, as they are rendered and as they are read.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,19 @@ pub struct Header {
     pub now_ms: u64,
     /// What the records are.
     pub content: Content,
+    /// How long the worker may go on without hearing more; absent if there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// What a worker is told of the time for which it may serve what it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// How long a worker of this gateway may go on without contact.
+    pub max_staleness_ms: u64,
+    /// How long before it answered the control plane last read its database, from which it may be cut off itself:
+    /// what the page says held at that moment or later.
+    pub age_ms: u64,
 }
 
 /// What the records of a page are.
@@ -89,25 +103,45 @@ impl Body {
         Ok(true)
     }
 
+    /// How many bytes its records take.
+    pub const fn len(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Whether there is no record in it.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.lines.is_empty()
+    }
+
+    /// The first and the last line of the page with this header. The records stand between them, and need not be
+    /// copied to be sent.
+    pub fn frame(&self, header: &Header) -> Result<(Vec<u8>, Vec<u8>), serde_json::Error> {
+        let first = line(&Frame::Page(*header))?;
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&first);
+        crc.combine(&self.crc);
+        let last = line(&Frame::End { crc32: format!("{:08x}", crc.finalize()) })?;
+        Ok((first, last))
     }
 
     /// The page with this header: lines of JSON, ready to be sent.
     pub fn page(&self, header: &Header) -> Result<Vec<u8>, serde_json::Error> {
-        let mut page = Vec::with_capacity(self.lines.len().saturating_add(FRAME_BYTES_MAX));
-        serde_json::to_writer(&mut page, &Frame::Page(*header))?;
-        page.push(b'\n');
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(&page);
-        crc.combine(&self.crc);
-        page.extend_from_slice(&self.lines);
-        let crc32 = format!("{:08x}", crc.finalize());
-        serde_json::to_writer(&mut page, &Frame::End { crc32 })?;
-        page.push(b'\n');
-        Ok(page)
+        let (first, last) = self.frame(header)?;
+        Ok([first.as_slice(), &self.lines, &last].concat())
     }
+}
+
+/// The lines of its records.
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.lines
+    }
+}
+
+fn line(frame: &Frame) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(frame)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// A page that has been checked whole.
@@ -136,16 +170,63 @@ pub enum PageError {
 impl Page {
     /// Reads a page, the whole of it or nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self, PageError> {
-        let mut lines = checked(bytes)?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let first = lines.next().ok_or(PageError::Header)?;
+        let mut page = OpenPage::open(bytes)?;
+        let mut records = Vec::new();
+        page.read(usize::MAX, &mut records)?;
+        Ok(Self { header: page.header, records })
+    }
+}
+
+/// A page whose bytes and header have been checked, and whose records are read by and by.
+#[derive(Debug, Clone)]
+pub struct OpenPage<B> {
+    header: Header,
+    bytes: B,
+    /// Where the next record begins, and where the last line does.
+    rest: Range<usize>,
+    /// How many records have been read.
+    records: usize,
+}
+
+impl<B: AsRef<[u8]>> OpenPage<B> {
+    /// Checks the bytes of a page and reads its header.
+    pub fn open(bytes: B) -> Result<Self, PageError> {
+        let content = checked(bytes.as_ref())?;
+        let first = content.split_inclusive(|byte| *byte == b'\n').next().ok_or(PageError::Header)?;
         let Ok(Frame::Page(header)) = serde_json::from_slice(first) else {
             return Err(PageError::Header);
         };
-        let records = lines
-            .enumerate()
-            .map(|(index, line)| serde_json::from_slice(line).map_err(|_| PageError::Record(index)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { header, records })
+        let rest = first.len()..content.len();
+        Ok(Self { header, bytes, rest, records: 0 })
+    }
+
+    /// Its first line.
+    pub const fn header(&self) -> Header {
+        self.header
+    }
+
+    /// How many bytes are still to be read.
+    pub fn unread_bytes(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Reads records until `bytes_max` bytes have been gone through or the page ends, but one at least, and adds
+    /// them to `records`.
+    pub fn read(&mut self, bytes_max: usize, records: &mut Vec<Record>) -> Result<(), PageError> {
+        let unread = self.bytes.as_ref().get(self.rest.clone()).unwrap_or_default();
+        let start = self.rest.start;
+        for line in unread.split_inclusive(|byte| *byte == b'\n') {
+            let after = self.rest.start.saturating_add(line.len());
+            if self.rest.start > start && after.saturating_sub(start) > bytes_max {
+                break;
+            }
+            self.rest.start = after;
+            if line != b"\n" {
+                records.push(serde_json::from_slice(line).map_err(|_| PageError::Record(self.records))?);
+                self.records = self.records.saturating_add(1);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -215,9 +296,12 @@ mod tests {
                 .prop_map(|(revision, part, parts, keys)| { Content::Snapshot { revision, part, parts, keys } }),
         ];
         let records = prop::collection::vec(arbitrary_record(), 0..8);
-        (any::<(u64, u64, u64)>(), content, records).prop_map(|((poll, epoch, now_ms), content, records)| {
+        let lease = prop::option::of(any::<(u64, u64)>());
+        let lease = lease.prop_map(|lease| lease.map(|(max_staleness_ms, age_ms)| Lease { max_staleness_ms, age_ms }));
+        let numbers = any::<(u64, u64, u64)>();
+        (numbers, content, lease, records).prop_map(|((poll, epoch, now_ms), content, lease, records)| {
             let epoch = Epoch::from_number(epoch);
-            let header = Header { poll, epoch, now_ms, content };
+            let header = Header { poll, epoch, now_ms, content, lease };
             let mut body = Body::default();
             for record in &records {
                 assert!(body.push(record).unwrap());
@@ -231,6 +315,31 @@ mod tests {
         #[test]
         fn every_page_survives_the_wire((page, bytes) in arbitrary_page()) {
             prop_assert_eq!(Page::parse(&bytes), Ok(page));
+        }
+
+        #[test]
+        fn a_page_that_is_read_by_and_by_is_the_same_page((page, bytes) in arbitrary_page(), bytes_max in 0_usize..400) {
+            let mut open = OpenPage::open(bytes).unwrap();
+            prop_assert_eq!(open.header(), page.header);
+            let mut records = Vec::new();
+            while open.unread_bytes() > 0 {
+                let (unread, read) = (open.unread_bytes(), records.len());
+                open.read(bytes_max, &mut records).unwrap();
+                let gone_through = unread - open.unread_bytes();
+                prop_assert!(records.len() == read + 1 || (1..=bytes_max).contains(&gone_through));
+            }
+            prop_assert_eq!(records, page.records);
+        }
+
+        #[test]
+        fn a_page_in_three_pieces_is_the_same_page((page, bytes) in arbitrary_page()) {
+            let mut body = Body::default();
+            for record in &page.records {
+                assert!(body.push(record).unwrap());
+            }
+            let (first, last) = body.frame(&page.header).unwrap();
+            prop_assert_eq!([first.as_slice(), body.as_ref(), &last].concat(), bytes);
+            prop_assert_eq!(body.len(), body.as_ref().len());
         }
 
         #[test]
@@ -266,6 +375,7 @@ mod tests {
             epoch: Epoch::from_number(1),
             now_ms: u64::MAX,
             content: Content::Delta { from: u64::MAX, to: u64::MAX, more: true },
+            lease: Some(Lease { max_staleness_ms: u64::MAX, age_ms: u64::MAX }),
         };
         let page = body.page(&header).unwrap();
         assert!(page.len() <= PAGE_BYTES_MAX);

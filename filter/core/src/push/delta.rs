@@ -1,0 +1,201 @@
+//! Deltas: what changed after a revision, as it stands now.
+//!
+//! The change log says which keys and APIs a revision touched. Whoever reads it hands each logged change, in the
+//! order of the log, to a [`Gathering`], with what has become of its subject. Of a subject that changed often one
+//! record is kept, so a delta grows with what changed and not with how often.
+//!
+//! - A page ends between revisions, never inside one: a worker at a revision has all of it. What it says of a subject
+//!   may be newer than the page's `to`, never older, and whatever is newer is logged after `to` and told again.
+//! - Pages are short, so that a worker applies one in one go: [`DELTA_BYTES_MAX`] at most, unless a single revision
+//!   is longer. One that fits into no page at all needs a snapshot.
+//! - Deletions come first, so that a page that breaks off errs towards refusing.
+//! - A gateway that serves some APIs only is told of the keys that open one of them. The first change after `from`
+//!   says what a worker at `from` may hold: of a key that opened one of them then, and does no more, it is told that
+//!   it is gone; of all others nothing. A gateway that serves everything is told of every deletion, because changes
+//!   that an older version logged do not say what was before.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::reach::{Reach, Scope};
+use crate::digest::{DIGEST_BYTES, Digest};
+use crate::id::ApiId;
+use crate::wire::{ApiRecord, Body, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
+
+/// How long a delta's page gets, unless one revision is longer.
+pub const DELTA_BYTES_MAX: usize = 64 * 1024;
+/// What is left of a page for its first and last line.
+const FRAME_BYTES_MAX: usize = 1024;
+
+/// What a worker is missing.
+#[derive(Debug, Clone)]
+pub enum Delta {
+    /// What changed up to `to`. Without records if nothing did.
+    Page {
+        /// The revision that the worker has once the page is applied.
+        to: Revision,
+        /// Whether there is more after `to`, which did not fit into this page.
+        more: bool,
+        /// The records: deletions, then APIs, then keys.
+        body: Arc<Body>,
+    },
+    /// The worker is too far behind: it needs a snapshot.
+    TooFar,
+}
+
+/// One line of the change log, and what has become of its subject.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The revision that made the change.
+    pub revision: Revision,
+    /// What was changed.
+    pub subject: Subject,
+}
+
+/// A key or an API that was changed, as it stands now.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// The secret with this digest.
+    Key {
+        /// The digest.
+        digest: Digest,
+        /// How far it reached before this change; `None` if there was no such secret.
+        before: Option<Reach>,
+        /// What workers are to know of it now; `None` if it opens nothing any more.
+        now: Option<KeyRecord>,
+    },
+    /// The API with this id.
+    Api {
+        /// The id.
+        id: ApiId,
+        /// What workers are to know of it now; `None` if it is gone.
+        now: Option<ApiRecord>,
+    },
+}
+
+/// Whether a page takes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It does.
+    Left,
+    /// It does not: what follows in the log is for the next page.
+    Full,
+}
+
+/// A page in the making.
+#[derive(Debug)]
+pub struct Gathering {
+    from: Revision,
+    head: Revision,
+    scope: Scope,
+    /// Every revision up to this one is whole in the first `whole` records.
+    to: Revision,
+    whole: usize,
+    /// The revision whose changes are being added.
+    current: Revision,
+    records: Vec<Record>,
+    bytes: usize,
+    room: Room,
+    seen_keys: HashSet<[u8; DIGEST_BYTES]>,
+    seen_apis: HashSet<ApiId>,
+}
+
+impl Gathering {
+    /// A page of what changed after `from` up to `head`, for a gateway of this scope.
+    pub fn new(from: Revision, head: Revision, scope: Scope) -> Self {
+        Self {
+            from,
+            head,
+            scope,
+            to: from,
+            whole: 0,
+            current: from,
+            records: Vec::new(),
+            bytes: 0,
+            room: Room::Left,
+            seen_keys: HashSet::new(),
+            seen_apis: HashSet::new(),
+        }
+    }
+
+    /// Adds the next change of the log. Changes that are not after `from`, or are after `head`, are none of this page's
+    /// business. Once it is full nothing more is added.
+    pub fn add(&mut self, change: Change) -> Result<Room, serde_json::Error> {
+        if self.room == Room::Full || change.revision <= self.from || change.revision > self.head {
+            return Ok(self.room);
+        }
+        if change.revision > self.current {
+            self.to = self.current;
+            self.whole = self.records.len();
+            self.current = change.revision;
+        }
+        if let Some(record) = self.told(change.subject) {
+            self.bytes = self.bytes.saturating_add(serde_json::to_vec(&record)?.len()).saturating_add(1);
+            self.records.push(record);
+        }
+        // The first revision may take a whole page: there is no smaller step.
+        let page = if self.to == self.from { PAGE_BYTES_MAX } else { DELTA_BYTES_MAX };
+        if self.bytes > page.saturating_sub(FRAME_BYTES_MAX) {
+            self.room = Room::Full;
+        }
+        Ok(self.room)
+    }
+
+    /// The page: up to `head` if there was room for everything, else up to the last revision that is whole.
+    pub fn finish(mut self) -> Result<Delta, serde_json::Error> {
+        let more = match self.room {
+            Room::Full if self.to == self.from => return Ok(Delta::TooFar),
+            Room::Full => true,
+            Room::Left => {
+                self.to = self.head.max(self.from);
+                self.whole = self.records.len();
+                false
+            }
+        };
+        self.records.truncate(self.whole);
+        self.records.sort_by_key(place);
+        let mut body = Body::default();
+        for record in &self.records {
+            if !body.push(record)? {
+                return Ok(Delta::TooFar);
+            }
+        }
+        Ok(Delta::Page { to: self.to, more, body: Arc::new(body) })
+    }
+
+    /// What a worker is told of a subject; `None` if the page says it already, or if it is none of the gateway's
+    /// business.
+    fn told(&mut self, subject: Subject) -> Option<Record> {
+        match subject {
+            Subject::Key { digest, before, now } => {
+                let first = self.seen_keys.insert(*digest.as_bytes());
+                first.then(|| self.told_of_key(digest, before.as_ref(), now)).flatten()
+            }
+            Subject::Api { id, now } => {
+                let first = self.scope.has_api(id) && self.seen_apis.insert(id);
+                first.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
+            }
+        }
+    }
+
+    fn told_of_key(&self, digest: Digest, before: Option<&Reach>, now: Option<KeyRecord>) -> Option<Record> {
+        if let Some(record) = now.filter(|record| self.scope.has_key(&Reach::from(record))) {
+            return Some(Record::Key(record));
+        }
+        let held = self.scope == Scope::Everything || before.is_some_and(|before| self.scope.has_key(before));
+        held.then_some(Record::DeleteKey(digest))
+    }
+}
+
+/// The order of a page: deletions, then APIs, then keys.
+const fn place(record: &Record) -> u8 {
+    match record {
+        Record::DeleteKey(_) => 0,
+        Record::DeleteApi(_) => 1,
+        Record::Api(_) => 2,
+        Record::Key(_) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The laws of a page, against a history that remembers its state at every revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::Access;
+use crate::id::{KeyId, OrganizationId, UserId};
+use crate::key::ApiKind;
+use crate::wire::{Content, Epoch, Header, Page};
+
+const KEYS: u8 = 40;
+/// A key that is confined to so many APIs takes two kilobytes of a page, so that pages fill up.
+const LONG: u64 = 95;
+
+/// What one key is confined to, or that it is gone.
+type State = BTreeMap<u8, Vec<ApiId>>;
+
+fn record(key: u8, apis: &[ApiId]) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::from_number(key.into()),
+        digest: Digest::of(&[key]),
+        kind: ApiKind::Serverless,
+        organization: OrganizationId::from_number(1),
+        user: UserId::from_number(1),
+        expires_at_ms: None,
+        apis: Some(apis.to_vec()),
+    }
+}
+
+#[derive(Debug, Default)]
+struct History {
+    states: Vec<State>,
+    log: Vec<(Revision, u8, Option<Vec<ApiId>>)>,
+}
+
+impl History {
+    /// Each write sets some keys: to open API 1, API 2, both, or nothing at all.
+    fn of(writes: &[Vec<(u8, u8)>]) -> Self {
+        let mut history = Self { states: vec![State::new()], log: Vec::new() };
+        for (revision, write) in (1..).zip(writes) {
+            let mut state = history.states.last().unwrap().clone();
+            for (key, opens) in write {
+                let apis = (0..2).filter(|bit| opens >> bit & 1 == 1).map(|bit| ApiId::from_number(1 + bit));
+                let apis = apis.chain((0..LONG).map(|other| ApiId::from_number(100 + other)));
+                let before = if *opens > 3 { state.remove(key) } else { state.insert(*key, apis.collect()) };
+                history.log.push((revision, *key, before));
+            }
+            history.states.push(state);
+        }
+        history
+    }
+
+    fn now(&self) -> &State {
+        self.states.last().unwrap()
+    }
+
+    /// The page that a control plane would gather, which may have heard of `head` only.
+    fn page(&self, from: Revision, head: Revision, scope: &Scope) -> (Revision, bool, Vec<Record>, usize) {
+        let mut gathering = Gathering::new(from, head, scope.clone());
+        for (revision, key, before) in &self.log {
+            let subject = Subject::Key {
+                digest: Digest::of(&[*key]),
+                before: before.as_deref().map(|apis| Reach::from(&record(*key, apis))),
+                now: self.now().get(key).map(|apis| record(*key, apis)),
+            };
+            if gathering.add(Change { revision: *revision, subject }).unwrap() == Room::Full {
+                break;
+            }
+        }
+        let Delta::Page { to, more, body } = gathering.finish().unwrap() else { panic!("too far") };
+        let content = Content::Delta { from, to, more };
+        let bytes = body.page(&header(content)).unwrap();
+        (to, more, Page::parse(&bytes).unwrap().records, bytes.len())
+    }
+}
+
+fn header(content: Content) -> Header {
+    Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content }
+}
+
+/// What of a state a gateway is told.
+fn told(state: &State, scope: &Scope) -> State {
+    let told = |(key, apis): &(&u8, &Vec<ApiId>)| scope.has_key(&Reach::from(&record(**key, apis)));
+    state.iter().filter(told).map(|(key, apis)| (*key, apis.clone())).collect()
+}
+
+fn apply(held: &mut State, records: Vec<Record>) {
+    let number = |digest: &Digest| (0..KEYS).find(|key| Digest::of(&[*key]) == *digest).unwrap();
+    for record in records {
+        match record {
+            Record::Key(key) => drop(held.insert(number(&key.digest), key.apis.unwrap())),
+            Record::DeleteKey(digest) => drop(held.remove(&number(&digest))),
+            Record::Api(_) | Record::DeleteApi(_) => panic!("{record:?}"),
+        }
+    }
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    let api = |number| (ApiId::from_number(number), Access::Serverless);
+    prop::sample::select(vec![
+        Scope::Everything,
+        Scope::Apis(vec![api(1)]),
+        Scope::Apis(vec![api(2)]),
+        Scope::Apis(vec![api(1), api(2)]),
+        Scope::Apis(Vec::new()),
+    ])
+}
+
+fn writes() -> impl Strategy<Value = Vec<Vec<(u8, u8)>>> {
+    prop::collection::vec(prop::collection::vec((0..KEYS, 0_u8..6), 1..12), 1..30)
+}
+
+proptest! {
+    /// Of each key a worker knows what it was at the worker's revision or at a later one, and once there is no more,
+    /// exactly what it is. Pages are short, and none is in vain.
+    #[test]
+    fn a_worker_that_follows_is_never_behind_its_revision(
+        writes in writes(), scope in scopes(), start in any::<prop::sample::Index>(), end in any::<prop::sample::Index>(),
+    ) {
+        let history = History::of(&writes);
+        let mut at = start.index(history.states.len()) as Revision;
+        let head = at + end.index(history.states.len() - at as usize) as Revision;
+        let mut held = told(&history.states[at as usize], &scope);
+        loop {
+            let (to, more, records, bytes) = history.page(at, head, &scope);
+            prop_assert_eq!(more, to < head);
+            prop_assert!(to > at || at == head);
+            let in_first = history.log.iter().filter(|(revision, ..)| *revision == at + 1).count();
+            prop_assert!(bytes <= DELTA_BYTES_MAX || (to == at + 1 && in_first > 1));
+            let deletions = records.iter().map(|record| !matches!(record, Record::DeleteKey(_)));
+            prop_assert!(deletions.is_sorted());
+            let subjects = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect::<BTreeSet<_>>();
+            prop_assert_eq!(subjects.len(), records.len());
+            apply(&mut held, records);
+            at = to;
+            let later = history.states[at as usize..].iter().map(|state| told(state, &scope)).collect::<Vec<_>>();
+            for key in 0..KEYS {
+                prop_assert!(later.iter().any(|state| state.get(&key) == held.get(&key)), "key {key} at {at}");
+            }
+            if !more {
+                break;
+            }
+        }
+        if head as usize == writes.len() {
+            prop_assert_eq!(held, told(history.now(), &scope));
+        }
+    }
+}
+
+#[test]
+fn a_key_that_came_and_went_again_is_none_of_a_confined_gateways_business() {
+    let history = History::of(&[vec![(1, 1)], vec![(1, 4)]]);
+    let confined = Scope::Apis(vec![(ApiId::from_number(1), Access::Serverless)]);
+    assert_eq!(history.page(0, 2, &confined).2, []);
+    assert_eq!(history.page(0, 2, &Scope::Everything).2, [Record::DeleteKey(Digest::of(&[1]))]);
+    assert_eq!(history.page(1, 2, &confined).2, [Record::DeleteKey(Digest::of(&[1]))]);
+}
+
+#[test]
+fn a_revision_is_taken_whole_if_it_fits_into_any_page_and_is_too_far_if_not() {
+    let gather = |keys: u32| {
+        let mut gathering = Gathering::new(0, 2, Scope::Everything);
+        for key in 0..keys {
+            let digest = Digest::of(&key.to_be_bytes());
+            let subject = Subject::Key { digest, before: None, now: None };
+            gathering.add(Change { revision: 1, subject }).unwrap();
+        }
+        let api = Subject::Api { id: ApiId::from_number(1), now: None };
+        let room = gathering.add(Change { revision: 2, subject: api }).unwrap();
+        (room, gathering.finish().unwrap())
+    };
+    // A deletion takes 82 bytes.
+    assert!(matches!(gather(700), (Room::Left, Delta::Page { to: 2, more: false, .. })));
+    assert!(matches!(gather(900), (Room::Full, Delta::Page { to: 1, more: true, .. })));
+    assert!(matches!(gather(12_000), (Room::Full, Delta::Page { to: 1, more: true, .. })));
+    assert!(matches!(gather(13_000), (Room::Full, Delta::TooFar)));
+}
+
+#[test]
+fn changes_that_are_not_asked_for_leave_no_trace() {
+    let mut gathering = Gathering::new(4, 6, Scope::Everything);
+    for revision in [3, 4, 7] {
+        let subject = Subject::Api { id: ApiId::from_number(revision), now: None };
+        assert_eq!(gathering.add(Change { revision, subject }).unwrap(), Room::Left);
+    }
+    let Delta::Page { to, more, body } = gathering.finish().unwrap() else { panic!("too far") };
+    assert!((to, more) == (6, false) && body.is_empty());
+}
