@@ -10,6 +10,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::house::House;
 
+/// How long an Envoy that was just started may take until its workers have everything.
+const START_PATIENCE: Duration = Duration::from_secs(15);
 /// How often a receipt is asked for while it is waited for.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
@@ -94,9 +96,9 @@ impl House {
         }
     }
 
-    /// The names of the workers of the house's gateway.
+    /// The names of the workers of the house's Envoy, once all of them have applied all that was ever written.
     pub async fn worker_names(&self) -> BTreeSet<String> {
-        let workers = self.workers_at_head().await;
+        let workers = self.workers_at_head_within(START_PATIENCE).await;
         workers.iter().map(|worker| worker["id"].as_str().expect("a name").to_owned()).collect()
     }
 }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use portcullis_core::id::KeyId;
 use portcullis_tests::database::Database;
 use portcullis_tests::house::House;
+use portcullis_tests::measure::setting;
 use portcullis_tests::random::Random;
 use tokio::sync::RwLock;
 
@@ -37,11 +38,6 @@ const START_MS_MAX: u64 = 60;
 const PROGRESS: u64 = 50;
 /// How long one kill, restart and check may take on average.
 const TIME_PER_KILL: Duration = Duration::from_secs(4);
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-}
 
 fn seed() -> u64 {
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time in this age");

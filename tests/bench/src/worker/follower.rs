@@ -89,7 +89,7 @@ fn next_place(ask: Ask, header: Header) -> Option<Place> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_core::sync::Replica;
+    use portcullis_core::sync::{Replica, Step};
     use portcullis_core::wire::{Body, Epoch};
 
     use super::*;
@@ -115,12 +115,13 @@ mod tests {
         let (mut follower, mut replica) = (Follower::default(), Replica::default());
         for content in pages {
             let poll = follower.next_poll();
-            assert_eq!(poll, replica.poll(), "before {content:?}");
-            let header = Header { poll: poll.number, epoch: Epoch::from_number(1), now_ms: 1, content };
+            assert_eq!(poll, replica.poll(1), "before {content:?}");
+            let header = Header { poll: poll.number, epoch: Epoch::from_number(1), now_ms: 1, lease: None, content };
             follower.follow(poll, header).unwrap();
-            replica.answered(&Body::default().page(&header).unwrap(), 1, 0).1.unwrap();
+            let (step, outcome) = replica.answered(Body::default().page(&header).unwrap(), 1, 0);
+            assert_eq!((step, outcome), (Step::Poll, Ok(())), "{content:?}");
         }
-        assert_eq!(follower.next_poll(), replica.poll());
+        assert_eq!(follower.next_poll(), replica.poll(1));
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
         follower.place = Place::Following(Cursor { epoch, revision: 4 });
         let poll = follower.next_poll();
         let content = Content::Delta { from: 5, to: 6, more: false };
-        follower.follow(poll, Header { poll: 1, epoch, now_ms: 1, content }).unwrap_err();
+        follower.follow(poll, Header { poll: 1, epoch, now_ms: 1, lease: None, content }).unwrap_err();
         assert_eq!(follower.next_poll().ask, Ask::Everything);
     }
 }

@@ -15,10 +15,10 @@ pub trait Mind {
     /// What it wants of a page.
     type Incoming: Incoming;
 
-    /// The next question.
-    fn poll(&mut self) -> Poll;
+    /// The next question. `now_ms` is what a monotonic clock shows.
+    fn poll(&mut self, now_ms: u64) -> Poll;
 
-    /// Takes the page that answers `poll`. `now_ms` is what a monotonic clock shows.
+    /// Takes the page that answers `poll`.
     fn answered(
         &mut self,
         poll: Poll,
@@ -44,7 +44,7 @@ pub enum NotFollowed {
 impl Mind for Follower {
     type Incoming = Skim;
 
-    fn poll(&mut self) -> Poll {
+    fn poll(&mut self, _: u64) -> Poll {
         self.next_poll()
     }
 
@@ -61,18 +61,25 @@ impl Mind for Follower {
 impl Mind for Rc<RefCell<Replica>> {
     type Incoming = Vec<u8>;
 
-    fn poll(&mut self) -> Poll {
-        self.borrow_mut().poll()
+    fn poll(&mut self, now_ms: u64) -> Poll {
+        self.borrow_mut().poll(now_ms)
     }
 
     fn answered(&mut self, _: Poll, page: Vec<u8>, now_ms: u64) -> Result<(), NotFollowed> {
-        Ok(self.borrow_mut().answered(&page, now_ms, 0).1?)
+        let mut replica = self.borrow_mut();
+        let (mut step, mut outcome) = replica.answered(page, now_ms, 0);
+        // No request waits here for its turn, so all slices are taken at once.
+        while step == Step::Work {
+            outcome?;
+            (step, outcome) = replica.work(0);
+        }
+        Ok(outcome?)
     }
 
     fn failed(&mut self, random: u32) -> u64 {
         match self.borrow_mut().failed(random) {
             Step::PollAfter(pause_ms) => pause_ms.into(),
-            Step::Poll | Step::Ignore => 0,
+            Step::Poll | Step::Work | Step::Ignore => 0,
         }
     }
 }

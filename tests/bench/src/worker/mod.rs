@@ -107,7 +107,7 @@ impl<M: Mind> Worker<M> {
     }
 
     async fn poll_once(&mut self) -> Result<(), Failure> {
-        let poll = self.mind.poll();
+        let poll = self.mind.poll(self.now_ms());
         let is_new = self.connection.is_none();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -119,8 +119,12 @@ impl<M: Mind> Worker<M> {
         let (page, bytes) = answer.map_err(|_| Failure::Silence)??;
         self.station.answered(bytes);
         self.connection = Some(connection);
-        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.now_ms();
         Ok(self.mind.answered(poll, page, now_ms)?)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -86,7 +86,7 @@ mod tests {
             assert!(body.push(&Record::DeleteKey(Digest::of(&[number]))).unwrap());
         }
         let content = Content::Delta { from: 3, to: 103, more: false };
-        let header = Header { poll: 7, epoch: Epoch::from_number(9), now_ms: 1, content };
+        let header = Header { poll: 7, epoch: Epoch::from_number(9), now_ms: 1, lease: None, content };
         let page = body.page(&header).unwrap();
         (header, page)
     }
