@@ -3,66 +3,24 @@
 
 #![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
 
-use std::convert::Infallible;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis_core::key::{ApiKind, Brand, Kind, PlainKey};
+use portcullis_core::key::PlainKey;
+use portcullis_tests::bulk::numbered_key;
 use portcullis_tests::house::House;
-use portcullis_tests::keys::IssuedKey;
 use portcullis_tests::measure::summary;
 use serde_json::json;
-use sqlx::ConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
 
 const KEYS: u32 = 100_000;
-
-fn key(number: u32) -> PlainKey {
-    let key = PlainKey::generate(&Brand::default(), Kind::Api(ApiKind::Serverless), |random| {
-        random.fill(7);
-        // The number, in base 62 as the key itself, so that no two keys are the same.
-        let mut rest = number;
-        for place in random.iter_mut().take(4) {
-            *place = u8::try_from(rest % 62).unwrap();
-            rest /= 62;
-        }
-        Ok::<_, Infallible>(())
-    });
-    key.expect("a key")
-}
-
-/// Writes copies of an issued key into the database, which nobody has open: by the admin API it would take minutes.
-async fn fill(house: &House, pattern: &IssuedKey, secrets: &[PlainKey]) {
-    let file = house.folder().join("data/portcullis.db");
-    let options = SqliteConnectOptions::from_str(&format!("sqlite://{}", file.display())).unwrap();
-    let mut connection = options.connect().await.unwrap();
-    let first = pattern.id.parse::<portcullis_core::id::KeyId>().unwrap().number();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
-    for (number, secret) in (1..).zip(secrets) {
-        sqlx::query(
-            "INSERT INTO keys (id, kind, organization_id, name, digest, masked, search_text, created_by, issued_at, \
-             rate_limit_enabled) SELECT ?, kind, organization_id, name, ?, masked, search_text, created_by, issued_at, \
-             rate_limit_enabled FROM keys WHERE id = ?",
-        )
-        .bind(i64::try_from(first + number).unwrap())
-        .bind(secret.digest().as_bytes().as_slice())
-        .bind(i64::try_from(first).unwrap())
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    }
-    sqlx::query("COMMIT").execute(&mut connection).await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_keys_are_loaded_in_pages_within_two_seconds_while_requests_go_on() {
     let mut house = House::without_envoy().await;
     let pattern = house.issue("serverless", json!({})).await;
-    house.stop_control_plane().await;
-    let secrets = (1..KEYS).map(key).collect::<Vec<_>>();
-    fill(&house, &pattern, &secrets).await;
-    house.start_control_plane().await;
+    let secrets = (1..KEYS).map(numbered_key).collect::<Vec<_>>();
+    let digests = secrets.iter().map(PlainKey::digest).collect::<Vec<_>>();
+    house.direct().await.copy_key(pattern.id.parse().unwrap(), &digests).await;
 
     let pages = house.snapshot_pages().await;
     let records = pages.iter().map(|page| page.records.len()).sum::<usize>();
@@ -101,7 +59,7 @@ struct Calls {
 /// Calls without a pause while `work` goes on.
 async fn calls_during(house: &House, secret: &str, work: impl Future<Output = ()>) -> Calls {
     let is_over = AtomicBool::new(false);
-    let unknown = key(KEYS);
+    let unknown = numbered_key(KEYS);
     let calls = async |secret: &str| {
         let mut calls = Vec::new();
         while !is_over.load(Ordering::SeqCst) {
