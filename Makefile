@@ -98,6 +98,14 @@ soak: build postgres ## Kill the control plane 600 times under load; nothing ack
 	@$(call soak,on_sqlite,$(SOAK_KILLS_SQLITE))
 	@$(call soak,on_postgresql,$(SOAK_KILLS_POSTGRES))
 
+# Figures of this machine. `make bench PUSH="--phases deletes --workers 100"` measures less;
+# target/release/portcullis-bench push --help says what there is.
+.PHONY: bench
+bench: build postgres ## Measure the push with 1,000 workers; figures as JSON in target/bench
+	@cargo build --release --locked -p portcullis-bench
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" tests/with-postgres "$(POSTGRES_DIR)" \
+	  "$(RELEASE)/portcullis-bench" push --json "$(CARGO_TARGET_DIR)/bench/push.json" $(PUSH)
+
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules
 

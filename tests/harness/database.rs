@@ -79,7 +79,8 @@ impl Postgres {
         ended.into_iter().filter(|ended| *ended).count()
     }
 
-    fn url(&self) -> String {
+    /// The address as clients of PostgreSQL write it.
+    pub fn url(&self) -> String {
         let Self { user, address, database } = self;
         format!("postgres://{user}@{address}/{database}")
     }

@@ -100,7 +100,12 @@ impl House {
 
     /// Another Envoy at the same control plane, with a gateway that is created like this.
     pub async fn annex(&self, gateway: Value) -> Self {
-        let mut annex = Self { admin: self.admin, sync: self.sync, ..self.beside(self.database.clone()) };
+        self.annex_by_way_of(self.sync, gateway).await
+    }
+
+    /// The same, with an Envoy that reaches the sync port by this way.
+    pub async fn annex_by_way_of(&self, sync: SocketAddr, gateway: Value) -> Self {
+        let mut annex = Self { admin: self.admin, sync, ..self.beside(self.database.clone()) };
         annex.add_gateway(gateway).await;
         annex.start_envoy(2).await;
         annex
@@ -156,6 +161,11 @@ impl House {
         format!("http://{}", self.admin)
     }
 
+    /// Where filters ask.
+    pub fn sync(&self) -> SocketAddr {
+        self.sync
+    }
+
     /// The sync port's base URL.
     pub fn sync_url(&self) -> String {
         format!("http://{}", self.sync)
@@ -164,6 +174,16 @@ impl House {
     /// The token with which filters authenticate.
     pub fn gateway_token(&self) -> &str {
         &self.gateway_token
+    }
+
+    /// The running control plane.
+    pub fn control_plane(&self) -> &ControlPlane {
+        self.control_plane.as_ref().expect("the control plane runs")
+    }
+
+    /// Where the house keeps its data.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// The running Envoy.

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | [`house`] | a control plane, Envoys and an upstream on free ports, in a folder that goes away |
 //! | [`database`] | where a house keeps its data: a SQLite file, or a PostgreSQL database of its own |
-//! | [`link`] | a network cable to PostgreSQL that can be cut |
+//! | [`bulk`] | the same database, written without a control plane |
+//! | [`link`] | a network cable that can be slow, silent, broken or cut |
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
+//! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
+//! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
+//! | [`stats`] | Envoy's statistics |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
+//! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
@@ -17,12 +22,17 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
 
+pub mod bulk;
 pub mod database;
+pub mod hammer;
 pub mod house;
 pub mod keys;
 pub mod link;
 pub mod measure;
 pub mod people;
 pub mod python;
+pub mod random;
 pub mod raw;
+pub mod receipts;
+pub mod stats;
 pub mod sync;

@@ -1,11 +1,30 @@
-//! A network cable that can be cut: a port of ours that passes bytes on to another one, both ways.
+//! A network cable that can go bad: a port of ours that passes bytes on to another one, both ways.
+//!
+//! It can be slow, hold everything back without a word, break what is connected, or be cut. No byte is lost from a
+//! connection that goes on, as TCP would send it again: what a network drops comes late, or with the connection's end.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// How bytes fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// They pass at once.
+    Calm,
+    /// They pass so much later.
+    Slow(Duration),
+    /// They wait for better weather. New connections are taken, and nothing comes of them.
+    Still,
+}
 
 /// The cable. It passes on until it is cut or dropped.
 #[derive(Debug)]
@@ -13,6 +32,7 @@ pub struct Link {
     near: SocketAddr,
     far: SocketAddr,
     strands: Strands,
+    weather: watch::Sender<Weather>,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -24,7 +44,8 @@ impl Link {
     pub async fn to(far: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let near = listener.local_addr().expect("its address");
-        let mut link = Self { near, far, strands: Strands::default(), accepting: None };
+        let weather = watch::Sender::new(Weather::Calm);
+        let mut link = Self { near, far, strands: Strands::default(), weather, accepting: None };
         link.pass_on(listener);
         link
     }
@@ -36,9 +57,21 @@ impl Link {
 
     /// The ports from which the far side sees connections come.
     pub fn ports(&self) -> Vec<u16> {
-        let mut strands = self.strands.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut strands = strands(&self.strands);
         strands.retain(|_, strand| !strand.is_finished());
         strands.keys().copied().collect()
+    }
+
+    /// Changes the weather, for connections that are there and for those to come.
+    pub fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// Breaks every connection. New ones are passed on.
+    pub fn shake(&self) {
+        for (_, strand) in strands(&self.strands).drain() {
+            strand.abort();
+        }
     }
 
     /// Cuts it: connections break, and new ones are refused.
@@ -48,9 +81,7 @@ impl Link {
             // The port is closed once the task is gone.
             let _ = accepting.await;
         }
-        for (_, strand) in self.strands.lock().unwrap_or_else(PoisonError::into_inner).drain() {
-            strand.abort();
-        }
+        self.shake();
     }
 
     /// Plugs it in again, at the same port.
@@ -60,16 +91,14 @@ impl Link {
     }
 
     fn pass_on(&mut self, listener: TcpListener) {
-        let (far, strands) = (self.far, Arc::clone(&self.strands));
+        let (far, all, weather) = (self.far, Arc::clone(&self.strands), self.weather.clone());
         self.accepting = Some(tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut away = TcpStream::connect(far).await.expect("the far side");
+            while let Ok((near, _)) = listener.accept().await {
+                // Nobody may be there: then the near side sees its connection end, as it would without a cable.
+                let Ok(away) = TcpStream::connect(far).await else { continue };
                 let port = away.local_addr().expect("its address").port();
-                let strand = tokio::spawn(async move {
-                    // However it ends, both sides see it.
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut away).await;
-                });
-                strands.lock().unwrap_or_else(PoisonError::into_inner).insert(port, strand);
+                let strand = tokio::spawn(strand(near, away, weather.subscribe()));
+                strands(&all).insert(port, strand);
             }
         }));
     }
@@ -80,5 +109,43 @@ impl Drop for Link {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
+    }
+}
+
+fn strands(strands: &Strands) -> MutexGuard<'_, HashMap<u16, JoinHandle<()>>> {
+    strands.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes on both ways until both sides have ended, or one of them is broken.
+async fn strand(near: TcpStream, away: TcpStream, weather: watch::Receiver<Weather>) {
+    for stream in [&near, &away] {
+        // A cable that gathers small pieces would be slow by itself.
+        let _ = stream.set_nodelay(true);
+    }
+    let (from_near, to_near) = near.into_split();
+    let (from_away, to_away) = away.into_split();
+    // However it ends, both sides see it.
+    let _ = tokio::try_join!(pump(from_near, to_away, weather.clone()), pump(from_away, to_near, weather));
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let size = from.read(&mut bytes).await?;
+        let now = *weather.borrow();
+        if let Weather::Slow(delay) = now {
+            tokio::time::sleep(delay).await;
+        }
+        if weather.wait_for(|weather| *weather != Weather::Still).await.is_err() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        if size == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..size]).await?;
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::house::House;
 
 /// How long workers may take to have applied everything.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl House {
     /// One poll with a gateway's token.
@@ -76,6 +76,11 @@ impl House {
     /// The workers of the house's Envoy, which has two threads, as its control plane lists them once they have applied
     /// all that was ever written. That a worker has done so is known by its next poll, a moment later.
     pub async fn workers_at_head(&self) -> Vec<Value> {
+        self.workers_at_head_within(PATIENCE).await
+    }
+
+    /// The same, with another patience: an Envoy that was just started takes a while.
+    pub async fn workers_at_head_within(&self, patience: Duration) -> Vec<Value> {
         let start = Instant::now();
         loop {
             let gateway = self.admin().get(&format!("/v1/gateways/{}", self.gateway)).await;
@@ -85,7 +90,7 @@ impl House {
             if workers.len() == 3 && workers.iter().all(|worker| worker["lag"] == 0) {
                 return workers.clone();
             }
-            assert!(start.elapsed() < PATIENCE, "{workers:#?}");
+            assert!(start.elapsed() < patience, "{workers:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

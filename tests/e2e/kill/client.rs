@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_tests::house::OPERATOR_TOKEN;
+use portcullis_tests::random::Random;
 use reqwest::{Client as Http, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
 use crate::ledger::{Change, Ledger};
-use crate::random::Random;
 
 /// How many live keys a client has at most.
 const KEYS_MAX: usize = 25;

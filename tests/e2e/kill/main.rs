@@ -11,7 +11,6 @@
 
 mod client;
 mod ledger;
-mod random;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -21,11 +20,12 @@ use std::time::{Duration, Instant, SystemTime};
 use portcullis_core::id::KeyId;
 use portcullis_tests::database::Database;
 use portcullis_tests::house::House;
+use portcullis_tests::measure::setting;
+use portcullis_tests::random::Random;
 use tokio::sync::RwLock;
 
 use client::{Client, Shared};
 use ledger::{Ledger, Observed};
-use random::Random;
 
 /// How often it is killed in `make test`.
 const KILLS: u64 = 20;
@@ -38,11 +38,6 @@ const START_MS_MAX: u64 = 60;
 const PROGRESS: u64 = 50;
 /// How long one kill, restart and check may take on average.
 const TIME_PER_KILL: Duration = Duration::from_secs(4);
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-}
 
 fn seed() -> u64 {
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time in this age");

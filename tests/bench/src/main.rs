@@ -1,0 +1,128 @@
+//! Load generators, and the figures that `make bench` prints.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`push`] | the phases of `portcullis-bench push` |
+//! | [`worker`] | a worker that speaks the sync protocol, without an Envoy |
+//! | [`real`] | one with a directory to look at |
+//! | [`fleet`] | many of them, and when each acknowledged what |
+//! | [`estate`] | the control plane that is measured, its database, its admin |
+//! | [`process`], [`distribution`], [`machine`], [`report`] | figures and what they were measured on |
+//!
+//! Generator and control plane share the machine, so times include what the generator itself needs: they are no better
+//! than what a worker on a machine of its own would see. Everything listens on loopback. It panics when something cannot
+//! be done at all, such as a control plane that does not start; what is slow or lost is a figure.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a report to whoever runs it")]
+
+mod distribution;
+mod estate;
+mod fleet;
+mod machine;
+mod process;
+mod push;
+mod real;
+mod report;
+mod worker;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_tests::database::Database;
+use portcullis_tests::house::program;
+
+use machine::Machine;
+use push::flood::Flood;
+use push::{Settings, deletes, flood, newcomers, restart};
+use report::Report;
+
+#[derive(Debug, Parser)]
+#[command(about = "Measures Portcullis. Run it with `make bench`, which builds and sets what it needs.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How soon a change is with many workers, and what that costs.
+    Push(PushArgs),
+}
+
+#[derive(Debug, Args)]
+struct PushArgs {
+    /// Which phases, rather than all.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Phase::value_variants().to_vec())]
+    phases: Vec<Phase>,
+    /// How many workers.
+    #[arg(long, default_value_t = 1_000)]
+    workers: usize,
+    /// How many of them hold all keys and are compared with the database.
+    #[arg(long, default_value_t = 8)]
+    real: usize,
+    /// How many seconds the deletes and each flood go on.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// How many seconds anything is waited for.
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
+    /// Over how many keys the flood goes, once for each number.
+    #[arg(long, value_delimiter = ',', default_values_t = [250, 2_500])]
+    hot: Vec<u32>,
+    /// Where the figures are written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    Deletes,
+    FloodSqlite,
+    FloodPostgres,
+    Restart,
+    Newcomers,
+}
+
+#[tokio::main]
+async fn main() {
+    let Command::Push(arguments) = Cli::parse().command;
+    let machine = Machine::describe(&program("PORTCULLIS_BIN"));
+    println!("# push\n");
+    machine.print();
+    let mut report = Report::default();
+    report.note("machine", machine.json());
+    measure(&arguments, &mut report).await;
+    if let Some(path) = &arguments.json {
+        report.write(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        println!("\nThe same as JSON: {}", path.display());
+    }
+}
+
+async fn measure(arguments: &PushArgs, report: &mut Report) {
+    let settings = Settings {
+        workers: arguments.workers,
+        real: arguments.real.min(arguments.workers),
+        duration: Duration::from_secs(arguments.seconds),
+        patience: Duration::from_secs(arguments.patience),
+    };
+    for phase in &arguments.phases {
+        match phase {
+            Phase::Deletes => report.add(deletes::run(settings).await),
+            Phase::FloodSqlite => {
+                for hot in &arguments.hot {
+                    let flood = Flood { name: "SQLite", database: Database::Sqlite, hot: *hot };
+                    report.add(flood::run(settings, flood).await);
+                }
+            }
+            Phase::FloodPostgres => {
+                for hot in &arguments.hot {
+                    let flood = Flood { name: "PostgreSQL", database: Database::postgres().await, hot: *hot };
+                    report.add(flood::run(settings, flood).await);
+                }
+            }
+            Phase::Restart => report.add(restart::run(settings).await),
+            Phase::Newcomers => report.add(newcomers::run(settings).await),
+        }
+    }
+}
