@@ -37,8 +37,14 @@ impl World {
         self.after(next, Event::Fault);
         match self.plan.focus {
             Some(Focus::Reach) if self.random.chance(400) => return self.partition(),
-            Some(Focus::Bounds) if self.random.chance(600) => return self.cut(),
-            Some(Focus::Reach | Focus::Bounds) | None => {}
+            Some(Focus::Bounds) if self.random.chance(600) => {
+                let is_crash = self.random.chance(500);
+                return if is_crash { self.crash() } else { self.cut() };
+            }
+            Some(Focus::Restore) if self.backup.is_none() => return self.back_up(),
+            Some(Focus::Restore) if self.database.epoch.number() == 1 => return self.restore(),
+            Some(Focus::Restore) if self.random.chance(800) => return,
+            Some(Focus::Reach | Focus::Bounds | Focus::Restore) | None => {}
         }
         match self.random.below(100) {
             0..22 => self.partition(),

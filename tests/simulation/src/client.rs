@@ -63,7 +63,8 @@ impl World {
         }
         let question = Question { epoch, revision, written_by: process };
         for delay in [2 * MS, 10 * MS, 50 * MS, SECOND, 8 * SECOND, 70 * SECOND, 11 * MINUTE] {
-            if self.random.chance(250) {
+            let is_late = delay > 10 * MINUTE && self.plan.focus == Some(Focus::Restore);
+            if is_late || self.random.chance(250) {
                 let delay = self.random.around(delay);
                 self.after(delay, Event::Ask(question));
             }
@@ -77,7 +78,7 @@ impl World {
                 return if is_last { self.delete(write) } else { self.reach_elsewhere(write) };
             }
             Some(Focus::Bounds) if self.random.chance(300) => return self.change_gateway(write),
-            Some(Focus::Reach | Focus::Bounds) | None => {}
+            Some(Focus::Reach | Focus::Bounds | Focus::Restore) | None => {}
         }
         match self.random.below(100) {
             0..27 => self.issue(write),
