@@ -34,6 +34,13 @@ pub struct Known {
     pub pruned: Revision,
 }
 
+impl Known {
+    /// The oldest revision from which a worker can go on.
+    fn oldest(&self) -> Revision {
+        self.scope_revision.max(self.pruned)
+    }
+}
+
 /// What a poll gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -79,7 +86,7 @@ pub struct Wanted {
 impl Wanted {
     /// What a worker needs that has nothing.
     pub fn by_a_newcomer(known: &Known) -> Self {
-        Self { at_least: known.scope_revision.max(known.pruned), beyond: None }
+        Self { at_least: known.oldest(), beyond: None }
     }
 
     /// What a worker needs that is at `revision`, from where no delta leads on.
@@ -99,7 +106,10 @@ impl Wanted {
 pub fn answer(ask: Ask, is_promised: bool, known: &Known) -> Answer {
     let (cursor, is_newcomer, may_wait) = match ask {
         Ask::Everything => return Answer::Snapshot(Wanted::by_a_newcomer(known)),
-        Ask::Part { at, part } if at.epoch == known.epoch => return Answer::Part { at, part },
+        // No further part of a snapshot from which the worker could not go on.
+        Ask::Part { at, part } if at.epoch == known.epoch && at.revision >= known.oldest() => {
+            return Answer::Part { at, part };
+        }
         Ask::Part { .. } => return Answer::Snapshot(Wanted::by_a_newcomer(known)),
         Ask::CatchUp { at } => (at, true, false),
         Ask::After { cursor, wait_ms } => (cursor, false, wait_ms > 0),
@@ -112,7 +122,7 @@ pub fn answer(ask: Ask, is_promised: bool, known: &Known) -> Answer {
         Answer::LookFirst
     } else if from > head {
         Answer::RolledBack { worker: from, database: head }
-    } else if from < known.scope_revision.max(known.pruned) {
+    } else if from < known.oldest() {
         Answer::Snapshot(Wanted::beyond(from, known))
     } else if from == head && may_wait {
         Answer::Hold
@@ -176,7 +186,10 @@ mod tests {
                     prop_assert_eq!(cursor(ask), Some(Cursor { epoch: known.epoch, revision: worker }));
                     prop_assert!(known.is_fresh && worker > database && database == known.head);
                 }
-                Answer::Part { at, .. } => prop_assert_eq!((at.epoch, Some(at)), (known.epoch, cursor(ask))),
+                Answer::Part { at, .. } => {
+                    prop_assert_eq!((at.epoch, Some(at)), (known.epoch, cursor(ask)));
+                    prop_assert!(at.revision >= known.scope_revision && at.revision >= known.pruned);
+                }
                 Answer::Snapshot(_) | Answer::LookFirst => {}
             }
         }
