@@ -93,6 +93,14 @@ soak = PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_SOAK_KILLS="$(2)" \
   PORTCULLIS_SOAK_SEED="$(PORTCULLIS_SOAK_SEED)" tests/with-postgres "$(POSTGRES_DIR)" \
   cargo test --release --locked -p portcullis-tests --test kill -- --nocapture $(1)
 
+# `make simulate SEED=...` shows what happened in one run; FIRST= says which seed to begin with.
+SEEDS ?= 100000
+FIRST ?= 10000
+
+.PHONY: simulate
+simulate: ## Simulate the sync protocol under every fault, for SEEDS=100000
+	@cargo run --release --locked --quiet -p portcullis-simulation -- $(if $(SEED),$(SEED),$(FIRST) $(SEEDS))
+
 .PHONY: soak
 soak: build postgres ## Kill the control plane 600 times under load; nothing acknowledged may be lost
 	@$(call soak,on_sqlite,$(SOAK_KILLS_SQLITE))

@@ -1,17 +1,17 @@
-//! Whoever uses the admin API: issues, deletes and changes things, and asks how far that has come.
+//! Whoever uses the admin API: issues, deletes and changes things, and will ask how far that has come.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, GatewayId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
-use portcullis_core::wire::{ApiRecord, Cursor, KeyRecord};
+use portcullis_core::wire::{ApiRecord, KeyRecord};
 
 use crate::clock::{MINUTE, MS, SECOND};
 use crate::control::News;
 use crate::coverage::Thing;
 use crate::database::{Secret, Serves, Write};
-use crate::laws::{Law, Promise};
 use crate::plan::Focus;
 use crate::world::{Event, Question, World};
 
@@ -105,7 +105,7 @@ impl World {
             let number = self.new_number();
             let record = KeyRecord {
                 id: KeyId::from_number(number),
-                digest: portcullis_core::digest::Digest::from_bytes([0; 32]),
+                digest: Digest::from_bytes([0; 32]),
                 kind,
                 organization: OrganizationId::from_number(organization),
                 user: UserId::from_number(number % 3),
@@ -120,7 +120,7 @@ impl World {
     fn put_secret(&mut self, write: &mut Write, record: &KeyRecord) {
         let mut secret = [0; 32];
         secret.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.random.next().to_be_bytes()));
-        let digest = portcullis_core::digest::Digest::from_bytes(secret);
+        let digest = Digest::from_bytes(secret);
         write.set_key(secret, Some(KeyRecord { digest, ..record.clone() }));
     }
 
@@ -253,69 +253,5 @@ impl World {
         }
         self.database.commit(write);
         self.remember();
-    }
-
-    /// Somebody asks how far a revision has come.
-    pub(crate) fn ask(&mut self, question: Question) {
-        let up = (0..self.control.len()).filter(|control| self.control[*control].process.is_some());
-        let up = up.collect::<Vec<_>>();
-        let Some(control) = self.random.one_of(&up) else { return };
-        if self.control[control].epoch != question.epoch || self.gone_back_from.is_some() {
-            return;
-        }
-        if self.give_receipt(control, question).is_none() {
-            self.count(Thing::ReceiptUnavailable);
-        }
-    }
-
-    /// Gives a receipt, and holds everyone to it. Nothing if the database is needed and out of reach.
-    fn give_receipt(&mut self, control: usize, question: Question) -> Option<()> {
-        let Question { epoch, revision, written_by } = question;
-        if revision > self.control[control].news.revision {
-            self.look(control).ok()?;
-        }
-        let own = &self.control[control];
-        let noted_at_us = own.fleet.propagation(revision, own.clock.us(self.now))?.noted_at_us;
-        // Others may have counted workers, or lengthened bounds, of which this control plane has not heard yet. What they
-        // do so later rests on a look at the database after that.
-        if self.is_shared() && own.fetched_at_us < noted_at_us {
-            self.fetch(control).ok()?;
-        }
-        let own = &self.control[control];
-        let receipt = own.fleet.propagation(revision, own.clock.us(self.now))?;
-        let enforced_at = receipt.enforced_at_us.map(|us| own.clock.when(us));
-        let is_complete = receipt.is_complete();
-        if is_complete != own.fleet.is_complete(revision, own.clock.us(self.now)) {
-            self.break_law(Law::CompleteIsNeverWrong, format!("two opinions of revision {revision}"));
-        }
-        let is_others = !self.control[control].is(written_by);
-        self.note(
-            "receipt of {}: {} of {} applied, {} stopped, complete: {}",
-            &[revision, receipt.applied as u64, receipt.total as u64, receipt.stopped as u64, u64::from(is_complete)],
-        );
-        let at = Cursor { epoch, revision };
-        let excused = self.excused();
-        if is_complete {
-            self.count(Thing::ReceiptComplete);
-            if receipt.stopped > 0 {
-                self.count(Thing::ReceiptStopped);
-            }
-            self.promise(Promise { law: Law::CompleteIsNeverWrong, at, from: self.now, excused });
-            self.check_promises_of_all();
-        } else {
-            self.count(Thing::ReceiptPending);
-            if receipt.settles_at_us.is_some() {
-                self.count(Thing::ReceiptSettling);
-            } else if let Some(from) = enforced_at {
-                self.count(Thing::ReceiptEnforcedBy);
-                self.promise(Promise { law: Law::EnforcedByThen, at, from, excused });
-                self.after(from.saturating_sub(self.now) + 1, Event::Enforced);
-            }
-        }
-        if is_others {
-            let started = self.control[control].process.unwrap_or(0) > written_by;
-            self.count(if started { Thing::ReceiptAfterRestart } else { Thing::ReceiptElsewhere });
-        }
-        Some(())
     }
 }

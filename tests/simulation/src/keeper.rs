@@ -29,15 +29,15 @@ impl World {
         }
         self.after(TICK_MS * MS, Event::Tick { control, process, count: count + 1 });
         // Each fails while the database is out of reach, and is tried again the next time.
-        drop(self.look(control));
+        let _ = self.look(control);
         if count.is_multiple_of(self.plan.fetch_ticks) && self.is_shared() {
-            drop(self.fetch(control));
+            let _ = self.fetch(control);
         }
         if count.is_multiple_of(SAVE_TICKS) {
-            drop(self.save(control));
+            let _ = self.save(control);
         }
         if count.is_multiple_of(FORGET_TICKS) {
-            drop(self.forget_silent(control));
+            let _ = self.forget_silent(control);
         }
     }
 

@@ -4,9 +4,9 @@
 //! doubles, delays, reorders, truncates and garbles; they are partitioned, die and start anew. Control planes crash,
 //! restart, are cut off from their database and hear late of each other; the database is restored from backups, goes
 //! back, and is pruned; clocks disagree. What decides is the real code: [`portcullis_core::sync`] on one side, and
-//! [`portcullis_core::push`] on the other, with real pages between them. Everything around it is a model: `database`,
-//! `control` and `keeper` (what surrounds the decisions in the control plane), `worker` (what does in the filter),
-//! `network`. `client` and `chaos` make things happen.
+//! [`portcullis_core::push`] on the other, with real pages between them. Everything around it is a model: `database`;
+//! `control`, `asking` and `keeper` (what surrounds the decisions in the control plane); `worker` (what does in the
+//! filter); `network`. `client` and `chaos` make things happen, `receipts` asks how far they have come.
 //!
 //! The laws are in `laws`. A law that is broken ends the run; [`Failure`] says which, and how the same run is seen again.
 //!
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod coverage;
 pub mod random;
 
+mod asking;
 mod chaos;
 mod client;
 mod control;
@@ -25,6 +26,7 @@ mod keeper;
 mod laws;
 mod network;
 mod plan;
+mod receipts;
 mod stored;
 mod trace;
 mod worker;

@@ -187,9 +187,15 @@ impl World {
             Event::Wake { vm, token } => self.wake(vm, token),
             Event::Step { control, process, poll } => self.step(control, process, poll),
             Event::Tick { control, process, count } => self.tick(control, process, count),
-            Event::Look { control, process } if self.control[control].is(process) => drop(self.look(control)),
-            Event::Save { control, process } if self.control[control].is(process) => drop(self.save(control)),
-            Event::Fetch { control, process } if self.control[control].is(process) => drop(self.fetch(control)),
+            Event::Look { control, process } if self.control[control].is(process) => {
+                let _ = self.look(control);
+            }
+            Event::Save { control, process } if self.control[control].is(process) => {
+                let _ = self.save(control);
+            }
+            Event::Fetch { control, process } if self.control[control].is(process) => {
+                let _ = self.fetch(control);
+            }
             Event::Look { .. } | Event::Save { .. } | Event::Fetch { .. } => {}
             Event::Ask(question) => self.ask(question),
             Event::Enforced => {

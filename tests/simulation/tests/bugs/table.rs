@@ -24,7 +24,7 @@ const DELTA: &str = "filter/core/src/push/delta.rs";
 const REACH: &str = "filter/core/src/push/reach.rs";
 const FLEET: &str = "filter/core/src/push/fleet.rs";
 const CONTROL: &str = "tests/simulation/src/control.rs";
-const CLIENT: &str = "tests/simulation/src/client.rs";
+const RECEIPTS: &str = "tests/simulation/src/receipts.rs";
 
 /// All of them.
 pub const BUGS: &[Bug] = &[
@@ -145,8 +145,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "a gateway's new scope does not make its workers start over",
         file: ANSWER,
-        old: "} else if from < known.scope_revision.max(known.pruned) {",
-        new: "} else if from < known.pruned {",
+        old: "self.scope_revision.max(self.pruned)",
+        new: "self.pruned",
     },
     Bug {
         name: "newcomers begin to serve without a look at the database",
@@ -205,12 +205,6 @@ pub const BUGS: &[Bug] = &[
         new: "if polling.polls < before.polls.saturating_sub(1_000) {",
     },
     Bug {
-        name: "what another control plane stored is taken for one's own",
-        file: FLEET,
-        old: "self.stored_bound_ms = self.stored_bound_ms.map(|_| reported_bound_ms);",
-        new: "let _ = reported_bound_ms;",
-    },
-    Bug {
         name: "silence counts from before a control plane started to listen",
         file: FLEET,
         old: "const SILENCE_US_MAX: u64 = 600_000_000;",
@@ -230,7 +224,7 @@ pub const BUGS: &[Bug] = &[
     },
     Bug {
         name: "a receipt does not ask what other control planes have heard",
-        file: CLIENT,
+        file: RECEIPTS,
         old: "if self.is_shared() && own.fetched_at_us < noted_at_us {",
         new: "if self.is_shared() && own.fetched_at_us > noted_at_us {",
     },
