@@ -161,6 +161,7 @@ impl Fleet {
     /// revision yet.
     pub async fn receipt(&self, revision: Revision, wait: Duration) -> Option<Receipt> {
         self.note_news();
+        self.workers().propagation(revision, self.now_us())?;
         let mut progress = self.0.progress.subscribe();
         let deadline = Instant::now() + wait;
         let is_certain = self.heard_from_others(deadline).await;

@@ -16,6 +16,9 @@ const BUFFER_CALL_RESPONSE_BODY: u32 = 4;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const MAP_CALL_RESPONSE_HEADERS: u32 = 6;
 const METRIC_COUNTER: u32 = 0;
+const METRIC_GAUGE: u32 = 1;
+/// A version that no shared value has: a value is versioned from 1 on, and a process does not write so often.
+const VERSION_NEVER: u32 = u32::MAX;
 const STREAM_REQUEST: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 const GRPC_STATUS_UNSET: i32 = -1;
@@ -56,6 +59,15 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(metric: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, version: u32) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -278,11 +290,38 @@ pub fn call(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> Opt
     hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
 }
 
+/// A value that all workers of this Envoy share, and its version. `None` if there is none.
+pub fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+    let (mut data, mut size, mut version) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: the host reads `key` and writes one pointer, one size and one u32.
+    let status =
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut version) };
+    Some((taken(status, data, size)?, version))
+}
+
+/// Sets such a value if it still has the version that was read, or if there still is none. False if it was not set.
+pub fn set_shared_data(key: &str, value: &[u8], version: Option<u32>) -> bool {
+    // The host does not look at the version of a value that is not there, and takes 0 for any.
+    let version = version.filter(|version| *version > 0).unwrap_or(VERSION_NEVER);
+    // SAFETY: the host reads `key` and `value`, which outlive the call.
+    let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    status == STATUS_OK
+}
+
 /// Defines a counter and returns its number.
 pub fn define_counter(name: &str) -> Option<u32> {
+    define_metric(METRIC_COUNTER, name)
+}
+
+/// Defines a gauge and returns its number.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    define_metric(METRIC_GAUGE, name)
+}
+
+fn define_metric(metric: u32, name: &str) -> Option<u32> {
     let mut id = 0_u32;
     // SAFETY: the host reads `name` and writes one u32 to `id`.
-    let status = unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { proxy_define_metric(metric, name.as_ptr(), name.len(), &raw mut id) };
     (status == STATUS_OK).then_some(id)
 }
 
@@ -290,4 +329,10 @@ pub fn define_counter(name: &str) -> Option<u32> {
 pub fn increment(counter: u32, by: u64) {
     // SAFETY: no pointer is passed.
     unsafe { proxy_increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)) };
+}
+
+/// Sets a gauge.
+pub fn set_gauge(gauge: u32, value: u64) {
+    // SAFETY: no pointer is passed.
+    unsafe { proxy_record_metric(gauge, value) };
 }

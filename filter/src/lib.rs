@@ -11,6 +11,7 @@
 //! | `worker` | what the root context and the request contexts of one worker share |
 //! | `http` | one request: headers in, verdict out |
 //! | `metrics` | counters, gathered in the worker and published by the second |
+//! | `gauges` | what each worker shows of itself |
 //!
 //! How it fails: a host call that does not do what it must refuses the request with 503. A trap would take the
 //! worker's virtual machine down; Envoy then answers 503 and starts a new one (`FAIL_RELOAD`), which holds
@@ -28,6 +29,7 @@
 #![allow(missing_docs, reason = "the SDK's entry point has none to give, and nothing here is public")]
 
 mod config;
+mod gauges;
 mod host;
 mod http;
 mod link;

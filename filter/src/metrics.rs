@@ -45,7 +45,6 @@ struct Counter {
 pub struct Metrics {
     requests: Vec<Counter>,
     polls: Vec<Counter>,
-    longest_callback_us: u64,
 }
 
 impl Metrics {
@@ -55,7 +54,6 @@ impl Metrics {
         Self {
             requests: counters("portcullis_requests_total.outcome", outcomes),
             polls: counters("portcullis_polls_total.result", PollResult::ALL.map(PollResult::label).into_iter()),
-            longest_callback_us: 0,
         }
     }
 
@@ -73,11 +71,6 @@ impl Metrics {
     /// Counts a poll of the control plane.
     pub fn count_poll(&mut self, result: PollResult) {
         add(&mut self.polls, result.label());
-    }
-
-    /// Takes note of how long one callback of the root context took.
-    pub fn note_callback(&mut self, took_us: u64) {
-        self.longest_callback_us = self.longest_callback_us.max(took_us);
     }
 
     /// Hands what has been gathered to Envoy.

@@ -85,3 +85,37 @@ async fn held_requests_are_judged_like_all_others() {
     assert!(!good.header("x-echo-request-headers").is_some_and(|headers| headers.contains("forged")));
     assert_eq!((bad.status, bad.code().as_str()), (Some(401), "invalid_api_key"), "{bad:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_one_of_many_held_requests_is_judged() {
+    const HELD: usize = 600;
+    let mut house = House::without_envoy().await;
+    let key = house.issue("serverless", json!({})).await;
+    house.stop_control_plane().await;
+    // One worker, which cannot judge all of them at once.
+    house.start_envoy(1).await;
+    let listener = house.listener();
+    let send = |number: usize| {
+        let secret = if number.is_multiple_of(2) { &key.secret } else { "nonsense" };
+        let request = format!(
+            "GET /v1/models HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {secret}\r\nconnection: close\r\n\r\n"
+        );
+        tokio::spawn(async move { raw::send(listener, request.as_bytes()).await })
+    };
+    let held = (0..HELD).map(send).collect::<Vec<_>>();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    house.start_control_plane().await;
+    let mut judged = 0;
+    for (number, answer) in held.into_iter().enumerate() {
+        let answer = answer.await.expect("an answer");
+        let expected = if number.is_multiple_of(2) { 200 } else { 401 };
+        // On a busy machine the time of some may be up.
+        assert!([Some(expected), Some(503)].contains(&answer.status), "{number}: {answer:?}");
+        judged += usize::from(answer.status == Some(expected));
+    }
+    println!("{judged} of {HELD} held requests were judged, the others waited too long");
+    assert!(judged > 0);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let pauses_us = house.of_each_worker("longest_pause_microseconds").await;
+    println!("longest pauses while {HELD} held requests were judged: {:?} µs", pauses_us.values());
+}

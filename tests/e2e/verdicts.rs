@@ -146,8 +146,7 @@ async fn assert_counted(house: &House, sent: u64) {
     ];
     // Workers publish once a second.
     tokio::time::sleep(Duration::from_millis(2_200)).await;
-    let url = format!("{}/stats/prometheus", house.envoy().admin_url());
-    let text = house.http.get(url).send().await.unwrap().text().await.unwrap();
+    let text = house.statistics().await;
     let count = |outcome: &str| {
         let name = format!("portcullis_requests_total{{outcome=\"{outcome}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&name));

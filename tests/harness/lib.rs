@@ -10,6 +10,7 @@
 //! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
 //! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
+//! | [`stats`] | Envoy's statistics |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
 //! | [`random`] | numbers that are the same for the same seed |
@@ -33,4 +34,5 @@ pub mod python;
 pub mod random;
 pub mod raw;
 pub mod receipts;
+pub mod stats;
 pub mod sync;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::house::House;
 
 /// How long workers may take to have applied everything.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl House {
     /// One poll with a gateway's token.

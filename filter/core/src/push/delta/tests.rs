@@ -77,7 +77,7 @@ impl History {
 }
 
 fn header(content: Content) -> Header {
-    Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content }
+    Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, lease: None, content }
 }
 
 /// What of a state a gateway is told.
