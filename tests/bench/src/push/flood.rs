@@ -9,11 +9,11 @@ mod batches;
 use std::time::{Duration, Instant};
 
 use portcullis_tests::database::Database;
+use portcullis_tests::measure::Distribution;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
 use super::{Meter, Settings, reach_of, report_agreement, report_receipts, report_traffic};
-use crate::distribution::Distribution;
 use crate::estate::{Deletion, Estate};
 use crate::fleet::{Fleet, Size};
 use crate::report::{Section, grouped, to_f64};

@@ -17,7 +17,8 @@ pub mod restart;
 
 use std::time::{Duration, Instant};
 
-use crate::distribution::Distribution;
+use portcullis_tests::measure::Distribution;
+
 use crate::estate::{Deletion, Estate};
 use crate::fleet::{Fleet, Totals};
 use crate::process::{Process, cpu_of_all};

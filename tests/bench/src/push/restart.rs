@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use portcullis_tests::database::Database;
+use portcullis_tests::measure::Distribution;
 
 use super::{Settings, reach_of, report_agreement, report_receipts, report_traffic};
-use crate::distribution::Distribution;
 use crate::estate::Estate;
 use crate::fleet::Size;
 use crate::report::{Section, grouped};
