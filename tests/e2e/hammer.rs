@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 /// How many keys are deleted in `make test`.
 const DELETIONS: u64 = 2_000;
 /// How many deletions are under way at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// How long keys are called with after their receipts.
 const AFTERMATH: Duration = Duration::from_millis(30);
 /// How long a receipt is waited for. It takes some milliseconds; test machines are noisy.
