@@ -15,7 +15,7 @@ CREATE TABLE workers (
     -- The longest time without contact, in milliseconds, that it may serve on for; NULL for ever.
     bound_ms     INTEGER,
     memory_bytes INTEGER,
-    -- Which process wrote the row last: a random number, new with each start.
+    -- Which process wrote all of the row: a random number, new with each start; 0 if two have put it together.
     saved_by     INTEGER NOT NULL,
     CHECK ((epoch IS NULL) = (revision IS NULL)),
     PRIMARY KEY (gateway_id, name)

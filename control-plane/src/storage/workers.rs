@@ -109,7 +109,9 @@ impl Store {
         }
         upsert.push(
             " ON CONFLICT (gateway_id, name) DO UPDATE SET
-                 node = excluded.node, memory_bytes = excluded.memory_bytes, saved_by = excluded.saved_by,
+                 node = excluded.node, memory_bytes = excluded.memory_bytes,
+                 saved_by = CASE WHEN excluded.polls > workers.polls OR excluded.saved_by = workers.saved_by
+                     THEN excluded.saved_by ELSE 0 END,
                  polls = CASE WHEN excluded.polls > workers.polls THEN excluded.polls ELSE workers.polls END,
                  last_seen_at = CASE WHEN excluded.polls > workers.polls
                      THEN excluded.last_seen_at ELSE workers.last_seen_at END,

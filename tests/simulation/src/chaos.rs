@@ -5,6 +5,7 @@ use portcullis_core::wire::Epoch;
 
 use crate::clock::{Instant, MINUTE, MS, SECOND};
 use crate::coverage::Thing;
+use crate::plan::Focus;
 use crate::world::{Event, Heal, World};
 
 impl World {
@@ -15,7 +16,8 @@ impl World {
             self.start(control);
         }
         for _ in 0..self.plan.workers {
-            let gateway = GatewayId::from_number(self.random.between(1, 3));
+            let first = if self.plan.focus == Some(Focus::Reach) { 3 } else { 1 };
+            let gateway = GatewayId::from_number(self.random.between(first, 3));
             let delay = self.random.below(2 * SECOND);
             self.after(delay, Event::Heal(Heal::Birth(gateway)));
         }
@@ -33,6 +35,17 @@ impl World {
         };
         let next = self.random.around(mean) + 50 * MS;
         self.after(next, Event::Fault);
+        match self.plan.focus {
+            Some(Focus::Reach) if self.random.chance(400) => return self.partition(),
+            Some(Focus::Bounds) if self.random.chance(600) => {
+                let is_crash = self.random.chance(500);
+                return if is_crash { self.crash() } else { self.cut() };
+            }
+            Some(Focus::Restore) if self.backup.is_none() => return self.back_up(),
+            Some(Focus::Restore) if self.database.epoch.number() == 1 => return self.restore(),
+            Some(Focus::Restore) if self.random.chance(800) => return,
+            Some(Focus::Reach | Focus::Bounds | Focus::Restore) | None => {}
+        }
         match self.random.below(100) {
             0..22 => self.partition(),
             22..40 => self.kill(),
@@ -64,7 +77,13 @@ impl World {
         let living = self.living();
         let Some(vm) = self.random.one_of(&living) else { return };
         let outage = self.outage();
-        self.note("vm {} is partitioned for {} µs", &[vm as u64, outage]);
+        let is_deaf = self.random.chance(400);
+        self.note("vm {} is partitioned for {} µs, deaf only: {}", &[vm as u64, outage, u64::from(is_deaf)]);
+        if is_deaf {
+            // Its polls are heard, and it hears nothing.
+            self.vms[vm].deaf_until = self.now + outage;
+            return self.count(Thing::Deaf);
+        }
         self.vms[vm].partitioned_until = self.now + outage;
         self.count(if outage > 10 * MINUTE { Thing::LongPartition } else { Thing::Partition });
     }
@@ -135,6 +154,14 @@ impl World {
         self.database.settled = false;
         self.remember();
         self.count(Thing::Restore);
+        // Whoever hears nothing for long after a restore is who a receipt could be wrong about.
+        let living = self.living();
+        if self.plan.is_long
+            && let Some(vm) = self.random.one_of(&living)
+        {
+            self.vms[vm].deaf_until = self.now + 14 * MINUTE;
+            self.count(Thing::Deaf);
+        }
     }
 
     /// The database is an older one for a while, in the same epoch: what operators must not do. Nothing is written in
@@ -225,6 +252,7 @@ impl World {
         }
         for vm in &mut self.vms {
             vm.partitioned_until = vm.partitioned_until.min(self.now);
+            vm.deaf_until = vm.deaf_until.min(self.now);
         }
     }
 }

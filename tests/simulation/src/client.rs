@@ -12,6 +12,7 @@ use crate::control::News;
 use crate::coverage::Thing;
 use crate::database::{Secret, Serves, Write};
 use crate::laws::{Law, Promise};
+use crate::plan::Focus;
 use crate::world::{Event, Question, World};
 
 /// How many APIs and live secrets there are at most.
@@ -62,7 +63,8 @@ impl World {
         }
         let question = Question { epoch, revision, written_by: process };
         for delay in [2 * MS, 10 * MS, 50 * MS, SECOND, 8 * SECOND, 70 * SECOND, 11 * MINUTE] {
-            if self.random.chance(250) {
+            let is_late = delay > 10 * MINUTE && self.plan.focus == Some(Focus::Restore);
+            if is_late || self.random.chance(250) {
                 let delay = self.random.around(delay);
                 self.after(delay, Event::Ask(question));
             }
@@ -70,6 +72,14 @@ impl World {
     }
 
     fn change(&mut self, write: &mut Write) {
+        match self.plan.focus {
+            Some(Focus::Reach) if write.state.keys.len() > 2 && self.random.chance(700) => {
+                let is_last = self.random.chance(200);
+                return if is_last { self.delete(write) } else { self.reach_elsewhere(write) };
+            }
+            Some(Focus::Bounds) if self.random.chance(300) => return self.change_gateway(write),
+            Some(Focus::Reach | Focus::Bounds | Focus::Restore) | None => {}
+        }
         match self.random.below(100) {
             0..27 => self.issue(write),
             27..50 => self.delete(write),
@@ -82,8 +92,9 @@ impl World {
 
     fn issue(&mut self, write: &mut Write) {
         let many = if self.random.chance(250) { self.random.between(2, 7) } else { 1 };
+        let keys_max = if self.plan.focus == Some(Focus::Reach) { 4 } else { KEYS_MAX };
         for _ in 0..many {
-            if write.state.keys.len() >= KEYS_MAX {
+            if write.state.keys.len() >= keys_max {
                 return self.delete(write);
             }
             let (kind, organization) = match self.random.below(4) {
@@ -202,7 +213,8 @@ impl World {
         let Some(id) = self.random.one_of(&gateways) else { return };
         let Some(before) = write.state.gateways.get(&id).cloned() else { return };
         let is_confined = id.number() == 3;
-        if is_confined && self.random.chance(500) {
+        let scopes = if self.plan.focus == Some(Focus::Reach) { 50 } else { 500 };
+        if is_confined && self.random.chance(scopes) {
             let serves = self.some_served(write);
             write.set_gateway(id, Some((serves, before.max_staleness_ms)));
         } else if self.random.chance(60) && self.plan.is_long && gateways.len() > 1 {

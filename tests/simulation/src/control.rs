@@ -512,6 +512,10 @@ impl World {
         let lease = bound_ms.map(|max_staleness_ms| Lease { max_staleness_ms, age_ms: age_us.div_ceil(1_000) });
         let (epoch, now_ms) = (own.epoch, own.wall.ms(self.now));
         let header = Header { poll: poll.number, epoch, now_ms, content, lease };
+        self.note(
+            "control plane {} answers poll {} of vm {} with a bound of {} and an age of {} µs",
+            &[control as u64, poll.number, *vm as u64, bound_ms.unwrap_or(0), age_us],
+        );
         let page = self.render(&header, body);
         match content {
             Content::Delta { from, to, .. } if from == to => self.count(Thing::EmptyDelta),

@@ -66,6 +66,7 @@ things! {
     Moved "polls that went to another control plane",
     Unheard "notifications lost between control planes",
     Partition "workers partitioned",
+    Deaf "workers whose polls were heard and who heard nothing",
     LongPartition "workers partitioned for more than ten minutes",
     Death "virtual machines that died",
     Crash "control planes that crashed",

@@ -16,7 +16,6 @@ use crate::world::{Event, World};
 
 /// How often the database is looked at. The other duties come every so many times.
 const TICK_MS: u64 = 500;
-const FETCH_TICKS: u64 = 2;
 const SAVE_TICKS: u64 = 10;
 const FORGET_TICKS: u64 = 30;
 /// How long a worker must be silent before it may be forgotten: what the rule says, and not what the code does.
@@ -31,7 +30,7 @@ impl World {
         self.after(TICK_MS * MS, Event::Tick { control, process, count: count + 1 });
         // Each fails while the database is out of reach, and is tried again the next time.
         drop(self.look(control));
-        if count.is_multiple_of(FETCH_TICKS) && self.is_shared() {
+        if count.is_multiple_of(self.plan.fetch_ticks) && self.is_shared() {
             drop(self.fetch(control));
         }
         if count.is_multiple_of(SAVE_TICKS) {

@@ -47,7 +47,7 @@ impl World {
 
     /// Sends an answer to a worker.
     pub(crate) fn send(&mut self, message: Message) {
-        if self.vms[message.vm].is_partitioned(self.now) {
+        if self.vms[message.vm].is_deaf(self.now) {
             return;
         }
         for _ in 0..self.copies() {

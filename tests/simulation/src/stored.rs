@@ -5,6 +5,9 @@ use std::cmp::Ordering;
 use portcullis_core::push::fleet::Worker;
 use portcullis_core::wire::Cursor;
 
+/// Who has stored what is put together from what two have stored.
+const NOBODY: u64 = 0;
+
 /// A stored worker.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -27,7 +30,10 @@ impl Row {
             Ordering::Equal => Worker { applied, bound_ms: longer, ..after.clone() },
             Ordering::Greater => Worker { applied, ..before.clone() },
         };
-        Self { worker, saved_by: other.saved_by, heard: self.heard.max(other.heard) }
+        // What two have put together is news to both.
+        let is_theirs = before.polls < after.polls || self.saved_by == other.saved_by;
+        let saved_by = if is_theirs { other.saved_by } else { NOBODY };
+        Self { worker, saved_by, heard: self.heard.max(other.heard) }
     }
 }
 

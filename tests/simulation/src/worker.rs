@@ -32,6 +32,7 @@ pub(crate) struct Vm {
     pub(crate) bound_ms: Option<u64>,
     pub(crate) is_catching_up: bool,
     pub(crate) partitioned_until: Instant,
+    pub(crate) deaf_until: Instant,
     /// The latest of its polls that was handled.
     pub(crate) handled: u64,
     /// Whether it was forgotten by rule, and no poll of it has been stored since.
@@ -49,6 +50,11 @@ impl Vm {
     /// Whether nothing reaches it, nor comes from it.
     pub(crate) const fn is_partitioned(&self, now: Instant) -> bool {
         self.partitioned_until > now
+    }
+
+    /// Whether nothing reaches it.
+    pub(crate) const fn is_deaf(&self, now: Instant) -> bool {
+        self.deaf_until > now || self.is_partitioned(now)
     }
 
     /// Nobody need wait for it any more, until it polls again.
@@ -91,6 +97,7 @@ impl World {
             bound_ms: None,
             is_catching_up: false,
             partitioned_until: 0,
+            deaf_until: 0,
             handled: 0,
             is_forgotten: false,
             heard_when_forgotten: 0,
@@ -131,7 +138,7 @@ impl World {
     }
 
     fn poll(&mut self, vm: usize, poll: Poll) {
-        if self.random.chance(self.plan.moves) {
+        if !self.is_quiet && self.random.chance(self.plan.moves) {
             let other = self.random.place(self.control.len()).unwrap_or(0);
             if std::mem::replace(&mut self.vms[vm].control, other) != other {
                 self.count(Thing::Moved);
@@ -146,13 +153,13 @@ impl World {
             self.count(Thing::Resync);
         }
         let (what, at) = match poll.ask {
-            Ask::Everything => ("vm {} polls {}: everything", None),
-            Ask::Part { at, .. } => ("vm {} polls {}: a part of {}@{}", Some(at)),
-            Ask::CatchUp { at } => ("vm {} polls {}: catch up from {}@{}", Some(at)),
-            Ask::After { cursor, .. } => ("vm {} polls {}: after {}@{}", Some(cursor)),
+            Ask::Everything => ("vm {} polls {} under {}: everything", None),
+            Ask::Part { at, .. } => ("vm {} polls {} under {}: a part of {}@{}", Some(at)),
+            Ask::CatchUp { at } => ("vm {} polls {} under {}: catch up from {}@{}", Some(at)),
+            Ask::After { cursor, .. } => ("vm {} polls {} under {}: after {}@{}", Some(cursor)),
         };
         let at = at.map_or((0, 0), |at| (at.epoch.number(), at.revision));
-        self.note(what, &[vm as u64, poll.number, at.0, at.1]);
+        self.note(what, &[vm as u64, poll.number, bound_ms.unwrap_or(0), at.0, at.1]);
         let request = Rc::new(Request { vm, name, gateway, poll, bound_ms });
         self.ask_control_plane(control, &request);
         self.wake_after(vm, POLL_TIMEOUT);
@@ -163,7 +170,7 @@ impl World {
         let Message { vm, number, page } = message;
         let (now, random) = (self.now, self.random.next() as u32);
         let own = &mut self.vms[vm];
-        if !own.is_alive || own.is_partitioned(now) {
+        if !own.is_alive || own.is_deaf(now) {
             return;
         }
         let Some((page, epoch, read_at)) = page else {

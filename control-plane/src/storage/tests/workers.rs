@@ -52,6 +52,10 @@ on_both! {
         // Of one poll the longer bound counts.
         assert_eq!(save(one, worker(Some((2, 1)), Some(3), 9)).await, worker(Some((2, 1)), Some(3), 9));
         assert_eq!(save(&other, worker(Some((2, 1)), Some(1), 9)).await, worker(Some((2, 1)), Some(3), 9));
+        // What two have put together is news to both, and what one says after that to the other.
+        assert_eq!(one.workers_of_others().await.unwrap().len(), 1);
+        assert_eq!(other.workers_of_others().await.unwrap().len(), 1);
+        save(&other, worker(Some((2, 2)), Some(1), 10)).await;
         assert_eq!(one.workers_of_others().await.unwrap().len(), 1);
         assert_eq!(other.workers_of_others().await.unwrap(), []);
     }
