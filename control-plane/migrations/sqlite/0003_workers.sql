@@ -6,6 +6,8 @@ CREATE TABLE workers (
     gateway_id   INTEGER NOT NULL,
     name         TEXT    NOT NULL,
     node         TEXT,
+    -- The number of its latest poll, which tells what is said of it first from what is said later.
+    polls        INTEGER NOT NULL,
     last_seen_at INTEGER NOT NULL,
     -- What it has applied; NULL before its first snapshot is in.
     epoch        INTEGER,

@@ -99,6 +99,7 @@ mod tests {
             let worker = Worker {
                 name: "w".to_owned(),
                 node: Some("node \"1\"".to_owned()),
+                polls: revision,
                 last_seen_ms: 0,
                 applied,
                 bound_ms: None,

@@ -11,6 +11,7 @@ fn worker(harness: &Harness, revision: Revision) -> Worker {
     Worker {
         name: "w".to_owned(),
         node: None,
+        polls: 1,
         last_seen_ms: harness.store.clock().now().unix_ms(),
         applied: Some(Cursor { epoch: harness.store.epoch(), revision }),
         bound_ms: None,

@@ -18,7 +18,7 @@ use super::keys::RecordRow;
 use super::rows::{Columns, to_id};
 use super::sql::{Session, sql};
 use super::{Store, View, control};
-use crate::domain::gateway::{Scope, Serves};
+use crate::domain::gateway::Serves;
 
 const CHANGES: Columns = Columns("changes");
 /// The most logged changes that a worker may be behind and still be told of them one by one.
@@ -57,7 +57,7 @@ impl Store {
                 Delta::TooFar
             } else {
                 let scope = View(transaction.session()).scope(serves).await?;
-                if lacks_an_api(&scope, serves) {
+                if matches!(serves, Serves::Apis(served) if scope.lacks_any_of(served)) {
                     Delta::TooFar
                 } else {
                     gather(transaction.session(), Gathering::new(from, head, scope), from, head).await?
@@ -79,15 +79,6 @@ async fn is_far(mut session: Session<'_>, from: Revision) -> Result<bool, Storag
     let Some((next,)) = next else { return Ok(false) };
     let (last,): (i64,) = sql("SELECT max(sequence) FROM changes").one(session).await?;
     Ok(last.saturating_sub(next) >= CHANGES_MAX)
-}
-
-/// Whether an API that the gateway serves is gone. Then the gateway was given another scope when that happened, which
-/// whoever asks has not heard of yet; which keys opened the API can no longer be told from here.
-fn lacks_an_api(scope: &Scope, serves: &Serves) -> bool {
-    match (scope, serves) {
-        (Scope::Apis(there), Serves::Apis(served)) => there.len() < served.len(),
-        (Scope::Everything | Scope::Apis(_), Serves::Everything | Serves::Apis(_)) => false,
-    }
 }
 
 /// Reads the log until the page is full or there is no more.

@@ -1,8 +1,8 @@
 //! Workers in the database: whom a receipt must wait for, across restarts and for every process that serves.
 //!
-//! A row is written by whoever heard the worker last. What two processes say of one worker is put together so that no
-//! receipt can be wrong: the later acknowledgement of one epoch, and the longer of two bounds unless the same process
-//! says it again, because only then is it known which of the two came last.
+//! A row is written by whoever heard the worker. What two processes say of one worker is put together so that no receipt can
+//! be wrong: the later acknowledgement of one epoch; and of all else what goes with the worker's later poll, by the number
+//! that the worker gave it, because clocks of two processes need not agree. Of one poll the longer bound counts.
 
 use portcullis_core::id::GatewayId;
 use portcullis_core::push::fleet::{Unsaved, Worker};
@@ -19,7 +19,7 @@ use crate::domain::audit::{Action, Entry, GoneWorker};
 const WORKERS: Columns = Columns("workers");
 /// The channel on which PostgreSQL tells that rows of workers were written.
 pub(super) const WORKERS_CHANNEL: &str = "portcullis_workers";
-/// How many rows one statement writes: nine values each, far below the limits of both databases.
+/// How many rows one statement writes: ten values each, far below the limits of both databases.
 const ROWS_MAX: usize = 100;
 
 #[derive(FromRow)]
@@ -27,6 +27,7 @@ struct Row {
     gateway_id: i64,
     name: String,
     node: Option<String>,
+    polls: i64,
     last_seen_at: i64,
     epoch: Option<i64>,
     revision: Option<i64>,
@@ -43,6 +44,7 @@ impl TryFrom<Row> for (GatewayId, Worker) {
         let worker = Worker {
             name: row.name,
             node: row.node,
+            polls: WORKERS.count(row.polls)?,
             last_seen_ms: WORKERS.instant(row.last_seen_at)?.unix_ms(),
             applied: applied.map(|(epoch, revision)| Cursor { epoch: to_id(epoch), revision }),
             bound_ms: count(row.bound_ms)?,
@@ -92,11 +94,12 @@ impl Store {
 
     fn upsert(&self, rows: &[Unsaved]) -> super::sql::Statement {
         let mut upsert = sql("INSERT INTO workers
-             (gateway_id, name, node, last_seen_at, epoch, revision, bound_ms, memory_bytes, saved_by) VALUES ");
+             (gateway_id, name, node, polls, last_seen_at, epoch, revision, bound_ms, memory_bytes, saved_by) VALUES ");
         for (index, Unsaved { gateway, worker, .. }) in rows.iter().enumerate() {
             let applied = worker.applied;
             upsert.push(if index == 0 { "(" } else { ", (" }).push_bind(from_id(*gateway));
             upsert.push(", ").push_bind(worker.name.as_str()).push(", ").push_bind(worker.node.clone());
+            upsert.push(", ").push_bind(worker.polls.cast_signed());
             upsert.push(", ").push_bind(worker.last_seen_ms.cast_signed());
             upsert.push(", ").push_bind(applied.map(|cursor| from_id(cursor.epoch)));
             upsert.push(", ").push_bind(applied.map(|cursor| cursor.revision.cast_signed()));
@@ -107,13 +110,15 @@ impl Store {
         upsert.push(
             " ON CONFLICT (gateway_id, name) DO UPDATE SET
                  node = excluded.node, memory_bytes = excluded.memory_bytes, saved_by = excluded.saved_by,
-                 last_seen_at = CASE WHEN excluded.last_seen_at > workers.last_seen_at
+                 polls = CASE WHEN excluded.polls > workers.polls THEN excluded.polls ELSE workers.polls END,
+                 last_seen_at = CASE WHEN excluded.polls > workers.polls
                      THEN excluded.last_seen_at ELSE workers.last_seen_at END,
                  epoch = CASE WHEN excluded.epoch IS NULL THEN workers.epoch ELSE excluded.epoch END,
                  revision = CASE WHEN excluded.epoch IS NULL THEN workers.revision
                      WHEN workers.epoch = excluded.epoch AND workers.revision > excluded.revision THEN workers.revision
                      ELSE excluded.revision END,
-                 bound_ms = CASE WHEN workers.saved_by = excluded.saved_by THEN excluded.bound_ms
+                 bound_ms = CASE WHEN excluded.polls > workers.polls THEN excluded.bound_ms
+                     WHEN excluded.polls < workers.polls THEN workers.bound_ms
                      WHEN workers.bound_ms IS NULL OR excluded.bound_ms IS NULL THEN NULL
                      WHEN workers.bound_ms > excluded.bound_ms THEN workers.bound_ms ELSE excluded.bound_ms END",
         );
@@ -138,10 +143,10 @@ impl Write {
         gateway: GatewayId,
         worker: &Worker,
     ) -> Result<(), StorageError> {
-        sql("DELETE FROM workers WHERE gateway_id = $1 AND name = $2 AND last_seen_at <= $3")
+        sql("DELETE FROM workers WHERE gateway_id = $1 AND name = $2 AND polls <= $3")
             .bind(from_id(gateway))
             .bind(worker.name.as_str())
-            .bind(worker.last_seen_ms.cast_signed())
+            .bind(worker.polls.cast_signed())
             .execute(self.session())
             .await?;
         self.audit(Entry::new(action, Some(&GoneWorker(gateway, worker)), None)).await

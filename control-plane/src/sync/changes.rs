@@ -93,7 +93,7 @@ pub async fn changes(
     let mut asking = Asking::begin(&sync, token).await?;
     let Query(query) = query?;
     let poll = Poll::try_from(query)?;
-    asking.report(worker::describe(&headers, &poll.ask, sync.store.clock().now())).await?;
+    asking.report(worker::describe(&headers, &poll, sync.store.clock().now())).await?;
     let (content, page) = asking.answer(poll.ask).await?;
     let now_ms = sync.store.clock().now().unix_ms();
     let header = Header { poll: poll.number, epoch: sync.store.epoch(), now_ms, lease: asking.lease(), content };

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use portcullis_core::push::fleet::Worker;
-use portcullis_core::wire::{Ask, LEASE_HEADER, MEMORY_HEADER, NODE_HEADER, WORKER_HEADER};
+use portcullis_core::wire::{LEASE_HEADER, MEMORY_HEADER, NODE_HEADER, Poll, WORKER_HEADER};
 
 use crate::domain::timestamp::Timestamp;
 
@@ -14,17 +14,14 @@ const NODE_BYTES_MAX: usize = 256;
 const DIGITS_MAX: usize = 20;
 
 /// The worker that sends a poll with these headers, if it names itself. Who does not is a person with `curl`.
-pub fn describe(headers: &HeaderMap, ask: &Ask, now: Timestamp) -> Option<Worker> {
+pub fn describe(headers: &HeaderMap, poll: &Poll, now: Timestamp) -> Option<Worker> {
     let number = |name| visible(headers, name, DIGITS_MAX).and_then(|text| text.parse().ok());
     Some(Worker {
         name: visible(headers, WORKER_HEADER, WORKER_BYTES_MAX)?.to_owned(),
         node: visible(headers, NODE_HEADER, NODE_BYTES_MAX).filter(|node| *node != "-").map(str::to_owned),
+        polls: poll.number,
         last_seen_ms: now.unix_ms(),
-        applied: match ask {
-            Ask::After { cursor, .. } => Some(*cursor),
-            // What it has of a snapshot does not serve yet.
-            Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => None,
-        },
+        applied: poll.ask.acknowledges(),
         bound_ms: number(LEASE_HEADER),
         memory_bytes: number(MEMORY_HEADER),
     })

@@ -239,13 +239,18 @@ impl Replica {
         let Answer { sent, header, arrived_ms } = answer;
         self.failures = 0;
         self.clock = Some(ServerClock::new(header.now_ms, arrived_ms));
-        self.max_staleness_ms = header.lease.map(|lease| lease.max_staleness_ms);
+        let told_ms = header.lease.map(|lease| lease.max_staleness_ms);
         match header.content {
             Content::Delta { more: false, .. } => {
                 let contact = Contact::new(header.epoch, sent.at_ms, header.lease);
                 self.contact = Some(contact.or_later(self.contact));
+                self.max_staleness_ms = told_ms;
             }
-            Content::Delta { more: true, .. } | Content::Snapshot { .. } => {}
+            // What proves nothing must not let a worker go on for longer, or serve again: it may be counted as stopped.
+            Content::Delta { more: true, .. } | Content::Snapshot { .. } => {
+                let bounds_ms = [self.max_staleness_ms, told_ms];
+                self.max_staleness_ms = bounds_ms.into_iter().flatten().min();
+            }
         }
     }
 }

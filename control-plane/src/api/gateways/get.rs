@@ -44,6 +44,7 @@ mod tests {
         let worker = |id: &str, applied| Worker {
             name: id.to_owned(),
             node: Some("node-1".to_owned()),
+            polls: 1,
             last_seen_ms: harness.store.clock().now().unix_ms(),
             applied,
             bound_ms: Some(30_000),

@@ -120,7 +120,7 @@ impl World {
         // One for whom nobody waits, whatever is written.
         let applied = Some(Cursor { epoch: harness.store.epoch(), revision: u64::MAX });
         let (name, node, bound_ms, memory_bytes) = ("w".to_owned(), None, None, None);
-        let worker = Worker { name, node, last_seen_ms: 0, applied, bound_ms, memory_bytes };
+        let worker = Worker { name, node, polls: 1, last_seen_ms: 0, applied, bound_ms, memory_bytes };
         harness.fleet.saw(id(&gateway).parse().unwrap(), worker, None).unwrap();
         let things = BTreeMap::from([
             ("key", id(&key)),

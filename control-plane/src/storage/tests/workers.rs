@@ -7,9 +7,18 @@ use portcullis_core::wire::Cursor;
 use super::*;
 use crate::domain::audit::Action;
 
-fn worker(revision: Option<(u64, u64)>, bound_ms: Option<u64>, last_seen_ms: u64) -> Worker {
+/// With its latest poll's number for the instant at which it was seen.
+fn worker(revision: Option<(u64, u64)>, bound_ms: Option<u64>, polls: u64) -> Worker {
     let applied = revision.map(|(epoch, revision)| Cursor { epoch: Epoch::from_number(epoch), revision });
-    Worker { name: "w".to_owned(), node: Some("n".to_owned()), last_seen_ms, applied, bound_ms, memory_bytes: Some(1) }
+    Worker {
+        name: "w".to_owned(),
+        node: Some("n".to_owned()),
+        polls,
+        last_seen_ms: polls,
+        applied,
+        bound_ms,
+        memory_bytes: Some(1),
+    }
 }
 
 fn rows(workers: impl IntoIterator<Item = Worker>) -> Vec<Unsaved> {
@@ -35,13 +44,14 @@ on_both! {
         };
         assert_eq!(save(one, worker(None, None, 5)).await, worker(None, None, 5));
         assert_eq!(save(one, worker(Some((1, 9)), Some(4), 6)).await, worker(Some((1, 9)), Some(4), 6));
-        // An earlier acknowledgement, or none, takes nothing back; the longer bound stands, and the later sighting.
+        // An earlier poll takes nothing back, and a later one no acknowledgement.
         assert_eq!(save(&other, worker(Some((1, 8)), Some(3), 5)).await, worker(Some((1, 9)), Some(4), 6));
         assert_eq!(save(one, worker(None, Some(5), 7)).await, worker(Some((1, 9)), Some(5), 7));
         assert_eq!(save(&other, worker(Some((1, 10)), None, 8)).await, worker(Some((1, 10)), None, 8));
-        // Said again by the same process, it is what holds now.
         assert_eq!(save(&other, worker(Some((1, 10)), Some(2), 9)).await, worker(Some((1, 10)), Some(2), 9));
-        assert_eq!(save(&other, worker(Some((2, 1)), Some(2), 9)).await, worker(Some((2, 1)), Some(2), 9));
+        // Of one poll the longer bound counts.
+        assert_eq!(save(one, worker(Some((2, 1)), Some(3), 9)).await, worker(Some((2, 1)), Some(3), 9));
+        assert_eq!(save(&other, worker(Some((2, 1)), Some(1), 9)).await, worker(Some((2, 1)), Some(3), 9));
         assert_eq!(one.workers_of_others().await.unwrap().len(), 1);
         assert_eq!(other.workers_of_others().await.unwrap(), []);
     }

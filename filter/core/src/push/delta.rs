@@ -9,10 +9,10 @@
 //! - Pages are short, so that a worker applies one in one go: [`DELTA_BYTES_MAX`] at most, unless a single revision
 //!   is longer. One that fits into no page at all needs a snapshot.
 //! - Deletions come first, so that a page that breaks off errs towards refusing.
-//! - A gateway that serves some APIs only is told of the keys that open one of them. The first change after `from`
-//!   says what a worker at `from` may hold: of a key that opened one of them then, and does no more, it is told that
-//!   it is gone; of all others nothing. A gateway that serves everything is told of every deletion, because changes
-//!   that an older version logged do not say what was before.
+//! - A gateway that serves some APIs only is told of the keys that open one of them. Of a key that does so no more it is
+//!   told that it is gone, if any change after `from` says that it did before: the first is not enough, because a worker
+//!   at `from` may hold something newer. Of all other keys it is told nothing. A gateway that serves everything is told
+//!   of every deletion, because changes that an older version logged do not say what was before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::digest::{DIGEST_BYTES, Digest};
 use crate::id::ApiId;
 use crate::wire::{ApiRecord, Body, DELTA_BYTES_MAX, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
 
-/// What is left of a page for its first and last line.
-const FRAME_BYTES_MAX: usize = 1024;
+/// How many bytes the records of a single revision may take: a page, without its first and last line.
+const REVISION_BYTES_MAX: usize = PAGE_BYTES_MAX - 1024;
 
 /// What a worker is missing.
 #[derive(Debug, Clone)]
@@ -93,9 +93,10 @@ pub struct Gathering {
     current: Revision,
     records: Vec<Record>,
     bytes: usize,
+    bytes_max: usize,
     room: Room,
-    seen_keys: HashSet<[u8; DIGEST_BYTES]>,
-    seen_apis: HashSet<ApiId>,
+    told_keys: HashSet<[u8; DIGEST_BYTES]>,
+    told_apis: HashSet<ApiId>,
 }
 
 impl Gathering {
@@ -110,10 +111,18 @@ impl Gathering {
             current: from,
             records: Vec::new(),
             bytes: 0,
+            bytes_max: DELTA_BYTES_MAX,
             room: Room::Left,
-            seen_keys: HashSet::new(),
-            seen_apis: HashSet::new(),
+            told_keys: HashSet::new(),
+            told_apis: HashSet::new(),
         }
+    }
+
+    /// Has the page end after so many bytes of records already, as a simulation wants it.
+    #[must_use]
+    pub const fn limited_to(mut self, bytes_max: usize) -> Self {
+        self.bytes_max = bytes_max;
+        self
     }
 
     /// Adds the next change of the log. Changes that are not after `from`, or are after `head`, are none of this page's
@@ -132,8 +141,8 @@ impl Gathering {
             self.records.push(record);
         }
         // The first revision may take a whole page: there is no smaller step.
-        let page = if self.to == self.from { PAGE_BYTES_MAX } else { DELTA_BYTES_MAX };
-        if self.bytes > page.saturating_sub(FRAME_BYTES_MAX) {
+        let bytes_max = if self.to == self.from { REVISION_BYTES_MAX } else { self.bytes_max };
+        if self.bytes > bytes_max {
             self.room = Room::Full;
         }
         Ok(self.room)
@@ -165,13 +174,15 @@ impl Gathering {
     /// business.
     fn told(&mut self, subject: Subject) -> Option<Record> {
         match subject {
+            Subject::Key { digest, .. } if self.told_keys.contains(digest.as_bytes()) => None,
             Subject::Key { digest, before, now } => {
-                let first = self.seen_keys.insert(*digest.as_bytes());
-                first.then(|| self.told_of_key(digest, before.as_ref(), now)).flatten()
+                let told = self.told_of_key(digest, before.as_ref(), now)?;
+                self.told_keys.insert(*digest.as_bytes());
+                Some(told)
             }
             Subject::Api { id, now } => {
-                let first = self.scope.has_api(id) && self.seen_apis.insert(id);
-                first.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
+                let is_new = self.scope.has_api(id) && self.told_apis.insert(id);
+                is_new.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
             }
         }
     }

@@ -59,6 +59,8 @@ pub struct Worker {
     pub name: String,
     /// The node id of its Envoy, if it said one.
     pub node: Option<String>,
+    /// The number of its latest poll, by which what is said of it by several, or arrives late, has an order.
+    pub polls: u64,
     /// When its last poll came, by the wall clock, in milliseconds since the Unix epoch.
     pub last_seen_ms: u64,
     /// What it serves; `None` before its first snapshot is in.
@@ -168,7 +170,8 @@ impl Fleet {
         answered_bound_ms: Option<u64>,
         monotonic_us: u64,
     ) -> Result<Seen, Full> {
-        worker.bound_ms = longer(worker.bound_ms, answered_bound_ms);
+        let reported_bound_ms = worker.bound_ms;
+        worker.bound_ms = longer(reported_bound_ms, answered_bound_ms);
         let is_full = self.workers.len() >= WORKERS_MAX;
         self.version = self.version.saturating_add(1);
         let version = self.version;
@@ -183,6 +186,7 @@ impl Fleet {
             }
             Place::Occupied(mut place) => {
                 let entry = place.get_mut();
+                entry.order(&mut worker, reported_bound_ms);
                 let before = entry.worker.applied;
                 worker.applied = later(self.epoch, worker.applied, before);
                 let acknowledged_us = self.known.acknowledged(
@@ -228,10 +232,12 @@ impl Fleet {
                 let entry = place.get_mut();
                 let known = &mut entry.worker;
                 known.applied = later(self.epoch, stored.applied, known.applied);
-                known.bound_ms = longer(known.bound_ms, stored.bound_ms);
-                if stored.last_seen_ms > known.last_seen_ms {
+                if stored.polls > known.polls {
                     entry.heard_us = monotonic_us;
-                    *known = Worker { applied: known.applied, bound_ms: known.bound_ms, ..stored };
+                    entry.stored_bound_ms = Some(stored.bound_ms);
+                    *known = Worker { applied: known.applied, ..stored };
+                } else if stored.polls == known.polls {
+                    known.bound_ms = longer(known.bound_ms, stored.bound_ms);
                 }
             }
         }
@@ -362,6 +368,20 @@ enum Standing {
 }
 
 impl Entry {
+    /// Puts what a poll says of its worker in order with what is known. Only the answer to a worker's latest poll counts
+    /// for it, so what its latest poll reports, and that poll is answered with, is all that it may run under.
+    fn order(&mut self, polling: &mut Worker, reported_bound_ms: Option<u64>) {
+        let before = &self.worker;
+        if polling.polls <= before.polls {
+            polling.polls = before.polls;
+            polling.bound_ms = longer(polling.bound_ms, before.bound_ms);
+        } else if polling.polls > before.polls.saturating_add(1) {
+            // Somebody else may have answered the polls between, and stored a shorter bound: but none shorter than what
+            // the worker reports.
+            self.stored_bound_ms = self.stored_bound_ms.map(|_| reported_bound_ms);
+        }
+    }
+
     /// The version that must be stored before the worker is answered: unless it is stored, with a bound no shorter
     /// than the one under which it may run.
     fn store_first(&self) -> Option<u64> {

@@ -53,6 +53,12 @@ impl Scope {
         }
     }
 
+    /// Whether one of the APIs that a gateway serves is gone. Then the gateway was given another scope when that happened,
+    /// which whoever asks has not heard of yet; which keys opened the API can no longer be told from here.
+    pub fn lacks_any_of(&self, served: &[ApiId]) -> bool {
+        !served.iter().all(|id| self.has_api(*id))
+    }
+
     /// Whether the gateway is told of a key that reaches this far: whether it opens one of the gateway's APIs.
     pub fn has_key(&self, reach: &Reach) -> bool {
         match self {
@@ -91,5 +97,6 @@ mod tests {
             assert!(Scope::Everything.has_key(&reach));
         }
         assert!(scope.has_api(api(2)) && !scope.has_api(api(3)));
+        assert!(scope.lacks_any_of(&[api(1), api(3)]) && !scope.lacks_any_of(&[api(2), api(1)]));
     }
 }

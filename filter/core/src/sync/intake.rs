@@ -36,6 +36,7 @@ pub(super) struct Intake {
 
 /// How far a page has been taken in.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a worker has one, and moves it a few times a page")]
 pub(super) enum Phase {
     /// Its records are being read.
     Reading(Reading),

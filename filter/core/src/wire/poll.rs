@@ -42,6 +42,16 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// What the worker serves and so acknowledges, if it serves anything: what it has of a snapshot does not serve yet.
+    pub const fn acknowledges(self) -> Option<Cursor> {
+        match self {
+            Self::After { cursor, .. } => Some(cursor),
+            Self::Everything | Self::Part { .. } | Self::CatchUp { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "poll={}", self.number)?;

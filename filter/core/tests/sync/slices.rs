@@ -7,7 +7,7 @@ use portcullis_core::wire::{Ask, Cursor, Epoch, PageError};
 use proptest::prelude::*;
 
 use crate::server::{Change, Server, State, change};
-use crate::worker::{Worker, slice};
+use crate::worker::{Outcome, Worker, slice};
 
 const WHOLE: Slice = Slice { bytes: usize::MAX, records: usize::MAX };
 
@@ -112,6 +112,33 @@ proptest! {
         prop_assert_eq!(worker.replica.cursor(), Some(at));
         worker.assert_shows(&states);
     }
+}
+
+#[test]
+fn nothing_is_done_without_a_page_or_with_one_that_was_given_up() {
+    let mut server = Server::new(1);
+    for key in 0..12 {
+        server.write(Change::Issue(key));
+    }
+    server.rendered = server.revision();
+    let nothing = Outcome { step: Step::Ignore, result: Ok(()) };
+    let mut worker = Worker::with_slice(Slice { bytes: 0, records: 1 });
+    assert_eq!(worker.work(), nothing);
+    // Given up while it is read, and while it is added to what is built aside.
+    for slices in [0, 3, 6, 8] {
+        worker.receive(&server.answer(worker.poll, 0));
+        for _ in 0..slices {
+            worker.work();
+        }
+        // What comes meanwhile, an answer or none, changes nothing: no poll is outstanding.
+        assert_eq!(worker.receive(b"anything"), Outcome { step: Step::Work, result: Ok(()) });
+        assert_eq!(worker.replica.failed(0), Step::Work);
+        worker.poll_again();
+        assert_eq!(worker.work(), nothing);
+    }
+    worker.follow(&server);
+    assert_eq!(worker.replica.cursor().map(|cursor| cursor.revision), Some(12));
+    worker.assert_shows(&BTreeMap::from([((1, 12), server.state().clone())]));
 }
 
 /// A page with a bad record more, and where that stands: one that says nothing at all, or one that contradicts itself.

@@ -55,6 +55,7 @@ mod tests {
         let worker = Worker {
             name: "w".to_owned(),
             node: Some("node-1".to_owned()),
+            polls: 1,
             last_seen_ms: 1,
             applied: None,
             bound_ms: None,

@@ -12,6 +12,7 @@ fn worker(harness: &Harness, revision: Option<u64>, bound_ms: Option<u64>) -> Wo
     Worker {
         name: "w".to_owned(),
         node: Some("node-1".to_owned()),
+        polls: 1,
         last_seen_ms: crate::api::testing::START_MS,
         applied: revision.map(|revision| Cursor { epoch, revision }),
         bound_ms,

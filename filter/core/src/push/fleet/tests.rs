@@ -13,7 +13,7 @@ fn at(epoch: u64, revision: Revision) -> Option<Cursor> {
 }
 
 fn worker(name: &str, applied: Option<Cursor>) -> Worker {
-    Worker { name: name.to_owned(), node: None, last_seen_ms: 0, applied, bound_ms: None, memory_bytes: None }
+    Worker { name: name.to_owned(), node: None, polls: 0, last_seen_ms: 0, applied, bound_ms: None, memory_bytes: None }
 }
 
 fn fleet() -> Fleet {
