@@ -92,6 +92,11 @@ SOAK_KILLS_POSTGRES ?= 100
 soak = PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_SOAK_KILLS="$(2)" \
   PORTCULLIS_SOAK_SEED="$(PORTCULLIS_SOAK_SEED)" tests/with-postgres "$(POSTGRES_DIR)" \
   cargo test --release --locked -p portcullis-tests --test kill -- --nocapture $(1)
+# $(call soak_envoy,TEST,VARIABLE=VALUE): a test with Envoys, gone on with for longer.
+SOAK_DELETIONS ?= 10000
+SOAK_RESTARTS ?= 100
+soak_envoy = PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" ENVOY="$(ENVOY_BIN)" $(2) \
+  cargo test --release --locked -p portcullis-tests --test $(1) -- --nocapture
 
 # `make simulate SEED=...` shows what happened in one run; FIRST= says which seed to begin with.
 SEEDS ?= 100000
@@ -102,9 +107,11 @@ simulate: ## Simulate the sync protocol under every fault, for SEEDS=100000
 	@cargo run --release --locked --quiet -p portcullis-simulation -- $(if $(SEED),$(SEED),$(FIRST) $(SEEDS))
 
 .PHONY: soak
-soak: build postgres ## Kill the control plane 600 times under load; nothing acknowledged may be lost
+soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete 10,000 keys under load; no promise may break
 	@$(call soak,on_sqlite,$(SOAK_KILLS_SQLITE))
 	@$(call soak,on_postgresql,$(SOAK_KILLS_POSTGRES))
+	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
+	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
 
 # Figures of this machine. `make bench PUSH="--phases deletes --workers 100"` measures less;
 # target/release/portcullis-bench push --help says what there is.

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 /// How many keys are deleted in `make test`.
 const DELETIONS: u64 = 2_000;
 /// How many deletions are under way at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// How long keys are called with after their receipts.
 const AFTERMATH: Duration = Duration::from_millis(30);
 /// How long a receipt is waited for. It takes some milliseconds; test machines are noisy.
@@ -67,13 +67,12 @@ async fn round(
     (prey, receipts)
 }
 
-/// Whether each thread of this Envoy has had connections of callers.
+/// Each thread of this Envoy has had connections of callers.
 async fn assert_every_worker_was_called(house: &House) {
     let url = format!("{}/stats?filter=worker_[01].downstream_cx_total", house.envoy().admin_url());
     let stats = house.http.get(url).send().await.unwrap().text().await.unwrap();
-    let listener = stats.lines().filter(|line| line.starts_with("listener.127.0.0.1_") || line.contains("worker_"));
-    let counts = listener.filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).collect::<Vec<_>>();
-    assert!(counts.len() >= 2 && counts.iter().filter(|count| **count > 0).count() >= 2, "{stats}");
+    let counts = stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).collect::<Vec<_>>();
+    assert!(counts.len() == 2 && !counts.contains(&0), "{stats}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

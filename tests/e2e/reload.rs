@@ -1,5 +1,7 @@
 //! A filter that breaks: Envoy answers 503, loads it anew, and lets nothing pass unchecked meanwhile.
 
+#![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
+
 use std::time::{Duration, Instant};
 
 use portcullis_tests::house::{House, program};
@@ -41,4 +43,20 @@ async fn a_worker_whose_filter_traps_refuses_reloads_syncs_and_serves_again() {
     let url = format!("{}/stats?filter=vm_reload_success", house.envoy().admin_url());
     let reloads = house.http.get(url).send().await.unwrap().text().await.unwrap();
     assert!(reloads.trim_end().ends_with(": 3"), "{reloads}");
+    assert_the_dead_are_forgotten(&house).await;
+}
+
+/// Three starts of the one worker are no more: the living set their figures to zero after ten seconds.
+async fn assert_the_dead_are_forgotten(house: &House) {
+    let start = Instant::now();
+    loop {
+        let keys = house.of_each_worker("keys").await;
+        // One worker, and the main thread.
+        if keys.len() > 2 && keys.values().filter(|keys| **keys > 0).count() == 2 {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{keys:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!("the figures of dead workers were gone after {} ms", start.elapsed().as_millis());
 }

@@ -4,7 +4,6 @@
 #![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_demo::admin::AdminClient;
@@ -14,17 +13,18 @@ use portcullis_tests::measure::{quantiles, setting};
 use portcullis_tests::random::Random;
 use portcullis_tests::receipts::{self, Receipt};
 use serde_json::json;
+use tokio::sync::watch;
 
 /// How often it is killed in `make test`.
 const KILLS: u64 = 20;
-/// The longest that it runs undisturbed.
+/// The longest that it runs on after a deletion was complete.
 const PEACE_MS_MAX: u64 = 800;
 /// The longest that it is away.
 const AWAY_MS_MAX: u64 = 300;
 /// How many keys are never deleted.
 const KEPT: usize = 4;
-/// How many keys there are to delete for each kill.
-const DELETIONS_PER_KILL: u64 = 6;
+/// How many keys there are to delete for each kill: more than there is time for.
+const DELETIONS_PER_KILL: u64 = 16;
 /// How long a deletion may take, the control plane's absence included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,16 +46,17 @@ async fn delete_for_sure(admin: &AdminClient, prey: &Prey) -> Receipt {
     }
 }
 
-/// Deletes keys one after the other while `going`; how long each took. The last few are called with.
+/// Deletes keys one after the other until it is told to stop, and counts them; how long each took. The last few are called
+/// with.
 async fn delete_all(
     admin: AdminClient,
     hammer: Arc<Hammer>,
     all: Vec<Arc<Prey>>,
-    going: Arc<AtomicBool>,
+    count: watch::Sender<usize>,
 ) -> Vec<Duration> {
     let mut times = Vec::new();
     for (place, prey) in all[KEPT..].iter().enumerate() {
-        if !going.load(Ordering::SeqCst) {
+        if count.is_closed() {
             break;
         }
         let recent = all[KEPT..=KEPT + place].iter().rev().take(4);
@@ -63,9 +64,26 @@ async fn delete_all(
         let start = Instant::now();
         delete_for_sure(&admin, prey).await;
         times.push(start.elapsed());
+        count.send_replace(times.len());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     times
+}
+
+/// Kills the control plane so often, each time some while after a deletion was complete.
+async fn kill_again_and_again(house: &mut House, hammer: &Hammer, kills: u64, mut deleted: watch::Receiver<usize>) {
+    let mut random = Random::new(5);
+    for _ in 0..kills {
+        // A worker's pause after many failures is longer than some control planes here live: one must meet the other.
+        let known = *deleted.borrow();
+        let more = tokio::time::timeout(PATIENCE, deleted.wait_for(|count| *count > known)).await;
+        more.expect("a deletion is complete in time").expect("deletions go on");
+        tokio::time::sleep(Duration::from_millis(random.below(PEACE_MS_MAX))).await;
+        house.kill_control_plane().await;
+        tokio::time::sleep(Duration::from_millis(random.below(AWAY_MS_MAX))).await;
+        house.start_control_plane().await;
+        hammer.assert_no_wrong();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,17 +101,9 @@ async fn a_control_plane_that_is_killed_again_and_again_costs_no_valid_call_and_
         all.push(hammer.prey(key));
     }
 
-    let going = Arc::new(AtomicBool::new(true));
-    let deleting = tokio::spawn(delete_all(house.admin(), Arc::clone(&hammer), all, Arc::clone(&going)));
-    let mut random = Random::new(5);
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(random.below(PEACE_MS_MAX))).await;
-        house.kill_control_plane().await;
-        tokio::time::sleep(Duration::from_millis(random.below(AWAY_MS_MAX))).await;
-        house.start_control_plane().await;
-        hammer.assert_no_wrong();
-    }
-    going.store(false, Ordering::SeqCst);
+    let (count, deleted) = watch::channel(0);
+    let deleting = tokio::spawn(delete_all(house.admin(), Arc::clone(&hammer), all, count));
+    kill_again_and_again(&mut house, &hammer, kills, deleted).await;
     let times = deleting.await.expect("deletions");
     tokio::time::sleep(Duration::from_millis(200)).await;
     let tally = Arc::into_inner(hammer).expect("nobody else has it").stop().await;
@@ -102,5 +112,5 @@ async fn a_control_plane_that_is_killed_again_and_again_costs_no_valid_call_and_
         tally.calls, tally.accepted, tally.closed, tally.tried_after,
     );
     println!("from the first attempt at a DELETE to a complete receipt: {}", quantiles(&times));
-    assert!(tally.closed > usize::try_from(kills).unwrap() && tally.tried_after > kills, "{tally:?}");
+    assert!(tally.closed >= usize::try_from(kills).unwrap() && tally.tried_after > kills, "{tally:?}");
 }

@@ -1,7 +1,7 @@
 //! What is measured: a control plane with keys, the way to its database, and an admin who deletes keys.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::id::KeyId;
@@ -79,10 +79,10 @@ impl Estate {
         self.direct.live_digests().await
     }
 
-    /// Deletes the next key by the admin API.
-    pub async fn delete_one(&mut self) -> Deletion {
+    /// Deletes the next key by the admin API, which may wait so long for the receipt.
+    pub async fn delete_one(&mut self, wait: Duration) -> Deletion {
         let key = self.keys.pop().expect("a key is left");
-        let path = format!("/v1/keys/{}", key.id);
+        let path = format!("/v1/keys/{}?wait_ms={}", key.id, wait.as_millis());
         let sent = Instant::now();
         let mut answer = self.admin.delete(&path).await.unwrap_or_else(|error| panic!("{error}"));
         let answered = Instant::now();

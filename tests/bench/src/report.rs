@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use portcullis_tests::measure::Distribution;
 use serde_json::{Map, Value, json};
 
-use crate::distribution::Distribution;
+use crate::distribution;
 
 /// Everything that one run measures.
 #[derive(Debug, Default)]
@@ -60,7 +61,12 @@ impl Section {
 
     /// A row of many times.
     pub fn times(&mut self, key: &str, label: &str, times: &Distribution) {
-        self.row(key, format!("{label} ({} times)", grouped(times.count())), times.text(), times.json());
+        self.row(
+            key,
+            format!("{label} ({} times)", grouped(times.count())),
+            distribution::text(times),
+            distribution::json(times),
+        );
     }
 
     /// A row of one time.

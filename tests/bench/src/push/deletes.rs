@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use portcullis_tests::database::Database;
 use tokio::time::MissedTickBehavior;
 
-use super::{Meter, Settings, reach_of, report_agreement, report_receipts, report_traffic};
+use super::{Meter, RECEIPT_WAIT, Settings, reach_of, report_agreement, report_receipts, report_traffic};
 use crate::estate::Estate;
 use crate::fleet::Size;
 use crate::report::{Section, grouped};
@@ -33,7 +33,7 @@ pub async fn run(settings: Settings) -> Section {
     let (end, mut deletions) = (Instant::now() + settings.duration, Vec::new());
     while Instant::now() < end {
         ticks.tick().await;
-        deletions.push(estate.delete_one().await);
+        deletions.push(estate.delete_one(RECEIPT_WAIT).await);
     }
     let last = deletions.last().map_or(0, |deletion| deletion.revision);
     fleet.reach(last, settings.patience).await;

@@ -9,11 +9,11 @@ mod batches;
 use std::time::{Duration, Instant};
 
 use portcullis_tests::database::Database;
+use portcullis_tests::measure::Distribution;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
-use super::{Meter, Settings, reach_of, report_agreement, report_receipts, report_traffic};
-use crate::distribution::Distribution;
+use super::{Meter, Settings, reach_of, report_agreement, report_traffic};
 use crate::estate::{Deletion, Estate};
 use crate::fleet::{Fleet, Size};
 use crate::report::{Section, grouped, to_f64};
@@ -87,7 +87,6 @@ pub async fn run(settings: Settings, flood: Flood) -> Section {
     let (times, missing) = reach_of(&fleet, &deletions);
     section.times("acknowledged", "meanwhile, from a DELETE to a worker's acknowledgement", &times);
     section.count("missing", "acknowledgements that never came", missing);
-    report_receipts(&mut section, &deletions);
     let mebibytes = memory.iter().map(|bytes| bytes >> 20).collect::<Vec<_>>();
     let text = mebibytes.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
     section.row("memory_over_time", "control plane, memory meanwhile, MiB", text, json!(mebibytes));
@@ -98,7 +97,7 @@ pub async fn run(settings: Settings, flood: Flood) -> Section {
 }
 
 async fn delete_in_between(estate: &mut Estate, fleet: &Fleet, settings: Settings, deletions: &mut Vec<Deletion>) {
-    let deletion = estate.delete_one().await;
+    let deletion = estate.delete_one(Duration::ZERO).await;
     fleet.reach(deletion.revision, settings.patience).await;
     deletions.push(deletion);
 }

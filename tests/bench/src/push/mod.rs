@@ -17,7 +17,8 @@ pub mod restart;
 
 use std::time::{Duration, Instant};
 
-use crate::distribution::Distribution;
+use portcullis_tests::measure::Distribution;
+
 use crate::estate::{Deletion, Estate};
 use crate::fleet::{Fleet, Totals};
 use crate::process::{Process, cpu_of_all};
@@ -37,7 +38,10 @@ pub struct Settings {
 }
 
 /// The size of a fleet that was there before something happened, and tells how it fares.
-pub const OBSERVERS: usize = 100;
+const OBSERVERS: usize = 100;
+
+/// How long a DELETE waits for its receipt where that is of interest.
+const RECEIPT_WAIT: Duration = Duration::from_secs(8);
 
 /// What was used from one instant on.
 #[derive(Debug)]

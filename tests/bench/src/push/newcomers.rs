@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use portcullis_tests::database::Database;
+use portcullis_tests::measure::Distribution;
 
-use super::{Meter, OBSERVERS, Settings, reach_of, report_agreement, report_receipts, report_traffic};
-use crate::distribution::Distribution;
+use super::{Meter, OBSERVERS, Settings, reach_of, report_agreement, report_traffic};
 use crate::estate::Estate;
 use crate::fleet::Size;
 use crate::report::{Section, grouped};
@@ -34,7 +34,7 @@ pub async fn run(settings: Settings) -> Section {
     let newcomers = estate.workers(Size { workers: settings.workers, real: settings.real }, "newcomer");
     let mut deletions = Vec::new();
     while newcomers.reach(head, PAUSE).await > 0 && started.elapsed() < settings.patience {
-        let deletion = estate.delete_one().await;
+        let deletion = estate.delete_one(Duration::ZERO).await;
         observers.reach(deletion.revision, settings.patience).await;
         deletions.push(deletion);
     }
@@ -44,7 +44,6 @@ pub async fn run(settings: Settings) -> Section {
     let (times, missing) = reach_of(&observers, &deletions);
     section.times("acknowledged", "meanwhile, from a DELETE to the acknowledgement of who was there before", &times);
     section.count("missing", "acknowledgements that never came", missing);
-    report_receipts(&mut section, &deletions);
     meter.report(&mut section);
     report_traffic(&mut section, &newcomers, crate::fleet::Totals::default());
     let head = estate.head().await;

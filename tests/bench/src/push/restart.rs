@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use portcullis_tests::database::Database;
+use portcullis_tests::measure::Distribution;
 
-use super::{Settings, reach_of, report_agreement, report_receipts, report_traffic};
-use crate::distribution::Distribution;
+use super::{RECEIPT_WAIT, Settings, reach_of, report_agreement, report_receipts, report_traffic};
 use crate::estate::Estate;
 use crate::fleet::Size;
 use crate::report::{Section, grouped};
@@ -34,7 +34,7 @@ pub async fn run(settings: Settings) -> Section {
         healthy.push(killed.elapsed());
         // Counted from the process's start.
         let process = estate.process();
-        let deletion = estate.delete_one().await;
+        let deletion = estate.delete_one(RECEIPT_WAIT).await;
         fleet.reach(deletion.revision, settings.patience).await;
         returns.extend(fleet.returns(killed));
         deletions.push(deletion);
