@@ -84,6 +84,11 @@ impl Link {
         self.shake();
     }
 
+    /// Whether it is there, however it fares: not cut.
+    pub fn is_plugged_in(&self) -> bool {
+        self.accepting.is_some()
+    }
+
     /// Plugs it in again, at the same port.
     pub async fn mend(&mut self) {
         let listener = TcpListener::bind(self.near).await.expect("the port that it had");
