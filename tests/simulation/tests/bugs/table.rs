@@ -205,10 +205,18 @@ pub const BUGS: &[Bug] = &[
         new: "if polling.polls < before.polls.saturating_sub(1_000) {",
     },
     Bug {
-        name: "silence counts from before a control plane started to listen",
+        name: "a worker is forgotten too early",
         file: FLEET,
         old: "const SILENCE_US_MAX: u64 = 600_000_000;",
         new: "const SILENCE_US_MAX: u64 = 590_000_000;",
+    },
+    Bug {
+        name: "silence counts from before a control plane started to listen",
+        file: FLEET,
+        old: "worker: stored,
+                    heard_us: monotonic_us,",
+        new: "worker: stored,
+                    heard_us: 0,",
     },
     Bug {
         name: "what others have heard is put in order by their wall clocks",
