@@ -101,8 +101,8 @@ impl Wanted {
     }
 }
 
-/// What a poll gets that asks for this. `is_promised` says that its worker had to be stored because of it, as a new one
-/// or because its bound on staleness is lengthened.
+/// What a poll gets that asks for this. `is_promised` says that its worker had to be stored because of it, or that the
+/// answer [lengthens](super::fleet::lengthens) the bound on staleness that the worker reports.
 pub fn answer(ask: Ask, is_promised: bool, known: &Known) -> Answer {
     let (cursor, is_newcomer, may_wait) = match ask {
         Ask::Everything => return Answer::Snapshot(Wanted::by_a_newcomer(known)),
