@@ -7,7 +7,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::push::{
     self,
     answer::{Answer as Decision, Known, Wanted},
-    fleet::{Sighting, Worker},
+    fleet::{Sighting, Worker, lengthens},
 };
 use portcullis_core::wire::{Ask, Body, Content, Cursor, Lease, Revision};
 use tokio::time::Instant;
@@ -41,8 +41,10 @@ pub struct Asking<'a> {
     is_fresh: bool,
     gateway: Arc<Gateway>,
     worker: Option<WorkerName>,
-    /// Whether the worker had to be stored because of this poll.
+    /// Whether the worker had to be stored because of this poll, or may go on for longer because of its answer.
     is_promised: bool,
+    /// The bound on staleness that the worker reports.
+    reported_ms: Option<u64>,
     /// The bound on staleness that it is counted with.
     bound_ms: Option<u64>,
 }
@@ -53,7 +55,8 @@ impl<'a> Asking<'a> {
         let (news, looked_at) = sync.store.feed().latest();
         let gateway = authenticate(sync, token, news).await?;
         let bound_ms = gateway.max_staleness_ms;
-        Ok(Self { sync, token, news, looked_at, is_fresh: false, gateway, worker: None, is_promised: false, bound_ms })
+        let (is_fresh, is_promised, reported_ms, worker) = (false, false, None, None);
+        Ok(Self { sync, token, news, looked_at, is_fresh, gateway, worker, is_promised, reported_ms, bound_ms })
     }
 
     /// Counts the worker that polls. What receipts depend on is stored before it is answered.
@@ -63,8 +66,10 @@ impl<'a> Asking<'a> {
         };
         let (gateway, name, node) = (self.gateway.id, worker.name.clone(), worker.node.clone());
         let applied = worker.applied;
+        self.reported_ms = worker.bound_ms;
+        self.is_promised = lengthens(self.reported_ms, self.bound_ms);
         self.sync.fleet.note_news();
-        let seen = self.sync.fleet.saw(gateway, worker, self.gateway.max_staleness_ms);
+        let seen = self.sync.fleet.saw(gateway, worker, self.bound_ms);
         let seen = seen.inspect_err(|error| tracing::error!(%gateway, %error, "a worker is refused"))?;
         let node = node.as_deref();
         match seen.sighting {
@@ -94,15 +99,18 @@ impl<'a> Asking<'a> {
     /// Counts the worker with the bound that it will be answered with, which may have changed while it waited. If it is
     /// longer, the database is to be looked at anew: a receipt may have counted the worker as stopped.
     async fn promise(&mut self) -> Result<(), ChangesError> {
-        let bound_ms = self.gateway.max_staleness_ms;
-        if let Some((gateway, name)) = &self.worker
-            && let Some(version) = self.sync.fleet.promise(*gateway, name, bound_ms)
-        {
-            self.sync.fleet.stored(version).await?;
+        self.bound_ms = self.gateway.max_staleness_ms;
+        let Some((gateway, name)) = &self.worker else {
+            return Ok(());
+        };
+        let unstored = self.sync.fleet.promise(*gateway, name, self.bound_ms);
+        if unstored.is_some() || lengthens(self.reported_ms, self.bound_ms) {
             (self.is_promised, self.is_fresh) = (true, false);
         }
-        self.bound_ms = bound_ms;
-        Ok(())
+        match unstored {
+            Some(version) => Ok(self.sync.fleet.stored(version).await?),
+            None => Ok(()),
+        }
     }
 
     /// Takes note of what the feed says now, and of what has become of the gateway if any gateway was changed.

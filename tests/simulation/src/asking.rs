@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use portcullis_core::push::answer::{Answer, Known, Wanted, answer};
 use portcullis_core::push::delta::Delta;
-use portcullis_core::push::fleet::Worker;
+use portcullis_core::push::fleet::{Worker, lengthens};
 use portcullis_core::wire::{Ask, Body, Content, Cursor, Header, Lease, Revision};
 
 use crate::clock::{Instant, MS, SECOND};
@@ -183,6 +183,7 @@ impl World {
             memory_bytes: None,
         };
         asking.bound_ms = asking.gateway.as_ref().and_then(|gateway| gateway.max_staleness_ms);
+        asking.is_promised = lengthens(*bound_ms, asking.bound_ms);
         let seen = own.fleet.saw(*gateway, worker, asking.bound_ms, own.clock.us(self.now)).expect("few workers");
         let vm = &mut self.vms[*vm];
         vm.handled = vm.handled.max(poll.number);
@@ -256,7 +257,10 @@ impl World {
         if std::mem::replace(&mut asking.bound_ms, bound_ms) == bound_ms {
             return Ok(false);
         }
-        let Request { gateway, name, .. } = &*asking.request;
+        let Request { gateway, name, bound_ms: reported_ms, .. } = &*asking.request;
+        if lengthens(*reported_ms, bound_ms) {
+            (asking.is_promised, asking.is_fresh) = (true, false);
+        }
         Ok(self.control[control].fleet.promise(*gateway, name, bound_ms).is_some())
     }
 

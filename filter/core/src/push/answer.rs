@@ -101,16 +101,12 @@ impl Wanted {
     }
 }
 
-/// What a poll gets that asks for this. `is_promised` says that its worker had to be stored because of it, as a new one
-/// or because its bound on staleness is lengthened.
+/// What a poll gets that asks for this. `is_promised` says that its worker had to be stored because of it, or that the
+/// answer [lengthens](super::fleet::lengthens) the bound on staleness that the worker reports.
 pub fn answer(ask: Ask, is_promised: bool, known: &Known) -> Answer {
     let (cursor, is_newcomer, may_wait) = match ask {
         Ask::Everything => return Answer::Snapshot(Wanted::by_a_newcomer(known)),
-        // No further part of a snapshot from which the worker could not go on.
-        Ask::Part { at, part } if at.epoch == known.epoch && at.revision >= known.oldest() => {
-            return Answer::Part { at, part };
-        }
-        Ask::Part { .. } => return Answer::Snapshot(Wanted::by_a_newcomer(known)),
+        Ask::Part { at, part } => return part_of(at, part, known),
         Ask::CatchUp { at } => (at, true, false),
         Ask::After { cursor, wait_ms } => (cursor, false, wait_ms > 0),
     };
@@ -128,6 +124,20 @@ pub fn answer(ask: Ask, is_promised: bool, known: &Known) -> Answer {
         Answer::Hold
     } else {
         Answer::Delta { from, head }
+    }
+}
+
+/// What a poll gets that asks for a further part. Snapshots of one revision differ with what a gateway serves, so which
+/// one it is can be told only by who has heard of that revision, and of no later change of that.
+fn part_of(at: Cursor, part: u32, known: &Known) -> Answer {
+    if at.epoch != known.epoch || at.revision < known.oldest() {
+        Answer::Snapshot(Wanted::by_a_newcomer(known))
+    } else if at.revision <= known.head {
+        Answer::Part { at, part }
+    } else if known.is_fresh {
+        Answer::Snapshot(Wanted::by_a_newcomer(known))
+    } else {
+        Answer::LookFirst
     }
 }
 
@@ -189,6 +199,7 @@ mod tests {
                 Answer::Part { at, .. } => {
                     prop_assert_eq!((at.epoch, Some(at)), (known.epoch, cursor(ask)));
                     prop_assert!(at.revision >= known.scope_revision && at.revision >= known.pruned);
+                    prop_assert!(at.revision <= known.head);
                 }
                 Answer::Snapshot(_) | Answer::LookFirst => {}
             }

@@ -407,6 +407,13 @@ fn revision_in(epoch: Epoch, cursor: Option<Cursor>) -> Option<Revision> {
     cursor.filter(|cursor| cursor.epoch == epoch).map(|cursor| cursor.revision)
 }
 
+/// Whether an answer lets a worker go on for longer than it reports that it may now. Such an answer must rest on a look at
+/// the database after the worker is stored with it, even if it was stored with as long a bound before: a receipt may have
+/// counted it with a shorter one in between.
+pub fn lengthens(reported_bound_ms: Option<u64>, answered_bound_ms: Option<u64>) -> bool {
+    longer(reported_bound_ms, answered_bound_ms) != reported_bound_ms
+}
+
 /// The longer of two bounds on staleness. None is longer than any.
 fn longer(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     a.zip(b).map(|(a, b)| a.max(b))
