@@ -148,8 +148,8 @@ curl -sS {envoy}/v1/chat/completions -H "Authorization: Bearer $DEDICATED" -d '{
 
     fn ending(&self) -> String {
         format!(
-            r#"# 7. List the keys, delete the first one, and call again (401). `propagation` is the receipt: every worker of
-#    this Envoy has applied it. There is one for each of its threads, and one more for the main thread.
+            r#"# 7. List the keys, delete the first one, and call again (401). The propagation in the answer is its receipt: every
+#    worker of this Envoy has applied it. Each of its threads has one, and the main thread has one more.
 curl -sS {admin}/v1/keys -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -X DELETE {admin}/v1/keys/$ID -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -i {envoy}/v1/chat/completions -H "Authorization: Bearer $KEY" -d '{body}'; echo

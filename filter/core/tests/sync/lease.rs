@@ -50,11 +50,15 @@ struct Model {
 impl Model {
     fn accept(&mut self, answer: &[u8], sent_ms: u64) {
         let header = Page::parse(answer).unwrap().header;
-        self.max_staleness_ms = header.lease.map(|lease| lease.max_staleness_ms);
+        let told_ms = header.lease.map(|lease| lease.max_staleness_ms);
         if matches!(header.content, Content::Delta { more: false, .. }) {
+            self.max_staleness_ms = told_ms;
             let at_ms = i128::from(sent_ms) - i128::from(header.lease.map_or(0, |lease| lease.age_ms));
             let before = self.proof.filter(|(epoch, _)| *epoch == header.epoch);
             self.proof = Some((header.epoch, before.map_or(at_ms, |(_, before)| before.max(at_ms))));
+        } else {
+            // What proves nothing may shorten a bound, and never lengthens one.
+            self.max_staleness_ms = [self.max_staleness_ms, told_ms].into_iter().flatten().min();
         }
     }
 
