@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis_core::key::{Kind, PlainKey};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -22,6 +22,9 @@ use crate::sync::{self, SyncPort};
 
 /// How long requests may go on once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
+/// How many connections may wait to be accepted: all workers come back at once when a control plane was away, and whoever
+/// is turned away tries again a second later.
+const BACKLOG: u32 = 4_096;
 /// Limits of the admin API. Its clients come and go.
 const ADMIN_LIMITS: Limits =
     Limits { connections: 1_024, headers: Duration::from_secs(10), idle: Duration::from_secs(20), grace: GRACE };
@@ -57,8 +60,8 @@ pub enum ServeError {
 /// Serves until SIGINT or SIGTERM.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Ports first: a second control plane by mistake ends here, before it touches anything.
-    let (admin, admin_address) = listen(settings.listen).await?;
-    let (filters, sync_address) = listen(settings.sync_listen).await?;
+    let (admin, admin_address) = listen(settings.listen)?;
+    let (filters, sync_address) = listen(settings.sync_listen)?;
     let stopping = stop_on_signal().map_err(ServeError::System)?;
     let store = Store::open(&options(settings.database.clone())).await?;
     if let Some(token) = bootstrap(&store, &settings).await? {
@@ -91,9 +94,13 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
 }
 
 /// A listener, and the address that it has: another one if the port was 0.
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let failed = |error| ServeError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    // A restart must not wait for connections of the process before it to be forgotten.
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

@@ -45,9 +45,6 @@ pub const MEMORY_HEADER: &str = "x-portcullis-memory-bytes";
 pub const LEASE_HEADER: &str = "x-portcullis-max-staleness-ms";
 /// The longest page, in bytes, header and end included.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
-/// The records of a delta take at most so many bytes, unless those of a single revision take more: a worker applies
-/// a delta in one go, and requests wait for it.
-pub const DELTA_BYTES_MAX: usize = 64 * 1024;
 
 /// Marks the ids of epochs.
 #[derive(Debug)]

@@ -6,8 +6,9 @@
 //!
 //! - A page ends between revisions, never inside one: a worker at a revision has all of it. What it says of a subject
 //!   may be newer than the page's `to`, never older, and whatever is newer is logged after `to` and told again.
-//! - Pages are short, so that a worker applies one in one go: [`DELTA_BYTES_MAX`] at most, unless a single revision
-//!   is longer. One that fits into no page at all needs a snapshot.
+//! - A page holds as much as it can: the further a worker is behind, the more changes of one subject come to one record.
+//!   A worker reads a page by and by, and applies the five thousand records of a full one in a millisecond. A revision
+//!   that fits into no page needs a snapshot.
 //! - Deletions come first, so that a page that breaks off errs towards refusing.
 //! - A gateway that serves some APIs only is told of the keys that open one of them. Of a key that does so no more it is
 //!   told that it is gone, if any change after `from` says that it did before: the first is not enough, because a worker
@@ -20,10 +21,10 @@ use std::sync::Arc;
 use super::reach::{Reach, Scope};
 use crate::digest::{DIGEST_BYTES, Digest};
 use crate::id::ApiId;
-use crate::wire::{ApiRecord, Body, DELTA_BYTES_MAX, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
+use crate::wire::{ApiRecord, Body, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
 
-/// How many bytes the records of a single revision may take: a page, without its first and last line.
-const REVISION_BYTES_MAX: usize = PAGE_BYTES_MAX - 1024;
+/// How many bytes records may take: a page, without its first and last line.
+const RECORDS_BYTES_MAX: usize = PAGE_BYTES_MAX - 1024;
 
 /// What a worker is missing.
 #[derive(Debug, Clone)]
@@ -111,7 +112,7 @@ impl Gathering {
             current: from,
             records: Vec::new(),
             bytes: 0,
-            bytes_max: DELTA_BYTES_MAX,
+            bytes_max: RECORDS_BYTES_MAX,
             room: Room::Left,
             told_keys: HashSet::new(),
             told_apis: HashSet::new(),
@@ -141,7 +142,7 @@ impl Gathering {
             self.records.push(record);
         }
         // The first revision may take a whole page: there is no smaller step.
-        let bytes_max = if self.to == self.from { REVISION_BYTES_MAX } else { self.bytes_max };
+        let bytes_max = if self.to == self.from { RECORDS_BYTES_MAX } else { self.bytes_max };
         if self.bytes > bytes_max {
             self.room = Room::Full;
         }

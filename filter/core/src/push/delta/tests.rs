@@ -185,11 +185,10 @@ fn a_revision_is_taken_whole_if_it_fits_into_any_page_and_is_too_far_if_not() {
         let room = gathering.add(Change { revision: 2, subject: api }).unwrap();
         (room, gathering.finish().unwrap())
     };
-    // A deletion takes 82 bytes.
-    assert!(matches!(gather(700), (Room::Left, Delta::Page { to: 2, more: false, .. })));
-    assert!(matches!(gather(900), (Room::Full, Delta::Page { to: 1, more: true, .. })));
-    assert!(matches!(gather(12_000), (Room::Full, Delta::Page { to: 1, more: true, .. })));
-    assert!(matches!(gather(13_000), (Room::Full, Delta::TooFar)));
+    // A deletion of a key takes 82 bytes, one of an API 34, and all of a page is 1,047,552.
+    assert!(matches!(gather(12_774), (Room::Left, Delta::Page { to: 2, more: false, .. })));
+    assert!(matches!(gather(12_775), (Room::Full, Delta::Page { to: 1, more: true, .. })));
+    assert!(matches!(gather(12_776), (Room::Full, Delta::TooFar)));
 }
 
 #[test]
