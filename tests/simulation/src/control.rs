@@ -36,9 +36,8 @@ pub(crate) struct ControlPlane {
     pub(crate) heard: BTreeMap<(GatewayId, String), Heard>,
     pub(crate) started: Instant,
     pub(crate) cut_until: Instant,
-    /// The writes of workers that it has fetched, and when it last did.
+    /// The writes of workers that it has fetched.
     pub(crate) fetched: u64,
-    pub(crate) fetched_at_us: u64,
     gateways: (u64, BTreeMap<GatewayId, Rc<Gateway>>),
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) polls: BTreeMap<u64, Asking>,
@@ -69,7 +68,6 @@ impl ControlPlane {
             started: 0,
             cut_until: 0,
             fetched: 0,
-            fetched_at_us: 0,
             gateways: (0, BTreeMap::new()),
             snapshots: Vec::new(),
             polls: BTreeMap::new(),

@@ -101,7 +101,6 @@ impl World {
         let (now, written) = (self.now, self.database.workers_written);
         let own = &mut self.control[control];
         let now_us = own.clock.us(now);
-        own.fetched_at_us = now_us;
         if std::mem::replace(&mut own.fetched, written) == written {
             return Ok(());
         }

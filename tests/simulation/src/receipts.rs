@@ -26,11 +26,9 @@ impl World {
         if revision > self.control[control].news.revision {
             self.look(control).ok()?;
         }
-        let own = &self.control[control];
-        let noted_at_us = own.fleet.propagation(revision, own.clock.us(self.now))?.noted_at_us;
         // Others may have counted workers, or lengthened bounds, of which this control plane has not heard yet. What they
         // do so later rests on a look at the database after that.
-        if self.is_shared() && own.fetched_at_us < noted_at_us {
+        if self.is_shared() {
             self.fetch(control).ok()?;
         }
         let own = &self.control[control];

@@ -3,13 +3,14 @@
 //! [`answer`] is asked when a poll comes, and again whenever the head or the gateway has changed while the poll waits.
 //!
 //! Several control planes may share a database, and each hears of the others' commits a little late. For a worker that
-//! serves already that is only a delay. But three answers must not rest on an old head, so the database is looked
+//! serves already that is only a delay. But some answers must not rest on an old head, so the database is looked
 //! at first ([`Answer::LookFirst`]):
 //!
 //! - the one that lets a newcomer begin to serve: a receipt may have been completed before it was counted, and so
 //!   without it;
 //! - the one that lets a worker go on for longer than it might before: a receipt may have counted it as stopped;
-//! - a refusal, because the worker may have heard the news from another control plane.
+//! - a refusal, because the worker may have heard the news from another control plane;
+//! - a further part of a snapshot that is later than the head: what the gateway serves may have changed with it.
 //!
 //! Each of these looks comes after what is stored of the worker: whoever commits later finds it stored, and whoever
 //! committed before is in what it gets.
