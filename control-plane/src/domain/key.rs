@@ -106,6 +106,7 @@ impl Key {
             user: self.created_by,
             expires_at_ms: expires_at.map(Timestamp::unix_ms),
             apis: self.apis.clone(),
+            rate_limited: self.rate_limit_enabled,
         }
     }
 

@@ -18,6 +18,7 @@ use super::keys::RecordRow;
 use super::rows::{Columns, to_id};
 use super::sql::{Session, sql};
 use super::{Store, View, control};
+use crate::domain::api::RateLimit;
 use crate::domain::gateway::Serves;
 
 const CHANGES: Columns = Columns("changes");
@@ -35,8 +36,10 @@ const CHANGES_NOW: &str = "SELECT c.sequence, c.revision, c.key_digest, c.reach_
         CASE WHEN k.id IS NOT NULL THEN k.expires_at
              WHEN o.expires_at < f.ends_at THEN o.expires_at ELSE f.ends_at END AS key_expires_at,
         CASE WHEN k.id IS NOT NULL THEN k.apis ELSE o.apis END AS key_apis,
+        coalesce(k.rate_limit_enabled, o.rate_limit_enabled) AS key_rate_limit_enabled,
         a.kind AS api_kind, a.organization_id AS api_organization, a.hosts AS api_hosts,
-        a.path_prefix AS api_path_prefix, a.forward_credential AS api_forward_credential
+        a.path_prefix AS api_path_prefix, a.forward_credential AS api_forward_credential,
+        a.rate_limit AS api_rate_limit
     FROM (SELECT sequence, revision, key_digest, reach_before, api_id FROM changes
           WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
           ORDER BY revision, sequence LIMIT $4) c
@@ -123,11 +126,13 @@ struct Row {
     key_user: Option<i64>,
     key_expires_at: Option<i64>,
     key_apis: Option<String>,
+    key_rate_limit_enabled: Option<bool>,
     api_kind: Option<String>,
     api_organization: Option<i64>,
     api_hosts: Option<String>,
     api_path_prefix: Option<String>,
     api_forward_credential: Option<bool>,
+    api_rate_limit: Option<String>,
 }
 
 impl TryFrom<Row> for Change {
@@ -150,13 +155,15 @@ impl TryFrom<Row> for Change {
 
 impl Row {
     fn key(self, digest: Digest) -> Result<Option<KeyRecord>, StorageError> {
-        let (Some(id), Some(kind), Some(organization_id), Some(created_by)) =
-            (self.key_id, self.key_kind, self.key_organization, self.key_user)
+        let (Some(id), Some(kind), Some(organization_id), Some(created_by), Some(rate_limit_enabled)) =
+            (self.key_id, self.key_kind, self.key_organization, self.key_user, self.key_rate_limit_enabled)
         else {
             return Ok(None);
         };
         let (digest, expires_at, apis) = (digest.as_bytes().to_vec(), self.key_expires_at, self.key_apis);
-        RecordRow { id, kind, organization_id, digest, created_by, expires_at, apis }.try_into().map(Some)
+        RecordRow { id, kind, organization_id, digest, created_by, expires_at, apis, rate_limit_enabled }
+            .try_into()
+            .map(Some)
     }
 
     fn api(&self, id: i64) -> Result<Option<ApiRecord>, StorageError> {
@@ -173,6 +180,9 @@ impl Row {
             hosts: APIS.json(hosts)?,
             path_prefix: path_prefix.clone(),
             forward_credential,
+            rate_limit: APIS
+                .json_if_any::<RateLimit>(self.api_rate_limit.as_deref())?
+                .map(|rate_limit| rate_limit.policy()),
         };
         api::checked(&record).map_err(|error| APIS.corrupt(error))?;
         Ok(Some(record))

@@ -85,14 +85,15 @@ pub(super) struct RecordRow {
     pub(super) created_by: i64,
     pub(super) expires_at: Option<i64>,
     pub(super) apis: Option<String>,
+    pub(super) rate_limit_enabled: bool,
 }
 
 /// Selects the records of live keys.
 pub(super) const CURRENT_RECORDS: &str = "SELECT k.id, k.kind, k.organization_id, k.digest, k.created_by,
-    k.expires_at, k.apis FROM keys k WHERE k.revoked_at IS NULL";
+    k.expires_at, k.apis, k.rate_limit_enabled FROM keys k WHERE k.revoked_at IS NULL";
 /// Selects the records of former secrets that still work: they end with the overlap, or with the key before that.
 pub(super) const FORMER_RECORDS: &str = "SELECT k.id, k.kind, k.organization_id, f.digest, k.created_by,
-    CASE WHEN k.expires_at < f.ends_at THEN k.expires_at ELSE f.ends_at END AS expires_at, k.apis
+    CASE WHEN k.expires_at < f.ends_at THEN k.expires_at ELSE f.ends_at END AS expires_at, k.apis, k.rate_limit_enabled
     FROM former_secrets f JOIN keys k ON k.id = f.key_id WHERE f.live";
 
 impl TryFrom<RecordRow> for KeyRecord {
@@ -107,6 +108,7 @@ impl TryFrom<RecordRow> for KeyRecord {
             user: to_id(row.created_by),
             expires_at_ms: KEYS.instant_if_any(row.expires_at)?.map(Timestamp::unix_ms),
             apis: KEYS.json_if_any(row.apis.as_deref())?,
+            rate_limited: row.rate_limit_enabled,
         })
     }
 }

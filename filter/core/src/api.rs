@@ -195,6 +195,7 @@ mod tests {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             path_prefix: path_prefix.to_owned(),
             forward_credential: false,
+            rate_limit: None,
         }
     }
 

@@ -172,6 +172,7 @@ mod tests {
                 hosts: Vec::new(),
                 path_prefix: path_prefix.to_owned(),
                 forward_credential: false,
+                rate_limit: None,
             };
             self.directory.apply(Record::Api(record)).unwrap();
         }
@@ -192,6 +193,7 @@ mod tests {
                 user: UserId::from_number(7),
                 expires_at_ms,
                 apis: apis.map(|apis| apis.iter().copied().map(ApiId::from_number).collect()),
+                rate_limited: false,
             };
             self.directory.apply(Record::Key(record)).unwrap();
             format!("Bearer {}", key.reveal())

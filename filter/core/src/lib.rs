@@ -14,6 +14,7 @@
 //! | [`credential`] | the key that a request presents |
 //! | [`verdict`] | every outcome there is: its status, code, challenge and body |
 //! | [`decide`] | the decision itself |
+//! | [`limit`] | rate limits, exact across the workers of one Envoy |
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
@@ -43,6 +44,7 @@ pub mod directory;
 pub mod id;
 pub mod intern;
 pub mod key;
+pub mod limit;
 pub mod path;
 pub mod push;
 pub mod slots;

@@ -55,6 +55,8 @@ pub struct Rights {
     pub kind: ApiKind,
     /// The APIs to which it is confined; `None` if it is confined to none in particular.
     pub apis: Option<Box<[ApiId]>>,
+    /// Whether a dedicated key is held to rate limits.
+    pub rate_limited: bool,
 }
 
 impl Rights {
@@ -189,7 +191,11 @@ impl KeyTable {
 
     fn entry_of(&mut self, record: &KeyRecord) -> Result<Entry, Full> {
         let owner = self.owners.hold(Owner { organization: record.organization, user: record.user })?;
-        let rights = self.rights.hold(Rights { kind: record.kind, apis: record.apis.as_deref().map(Box::from) });
+        let rights = self.rights.hold(Rights {
+            kind: record.kind,
+            apis: record.apis.as_deref().map(Box::from),
+            rate_limited: record.rate_limited,
+        });
         let rights = rights.inspect_err(|Full| self.owners.release(owner))?;
         let [a, b, c, d, e, f, g, h] = record.id.number().to_be_bytes();
         Ok(Entry {
@@ -294,6 +300,7 @@ mod tests {
             user: UserId::from_number(owner + 1),
             expires_at_ms: (!id.is_multiple_of(3)).then_some(id * 1000),
             apis: apis.map(|apis| apis.into_iter().map(ApiId::from_number).collect()),
+            rate_limited: id.is_multiple_of(2),
         }
     }
 
@@ -305,6 +312,7 @@ mod tests {
             assert_eq!(found.owner.organization, record.organization);
             assert_eq!(found.owner.user, record.user);
             assert_eq!(found.rights.apis.as_deref(), record.apis.as_deref());
+            assert_eq!(found.rights.rate_limited, record.rate_limited);
             assert_eq!(found.expires_at_seconds.map(|seconds| u64::from(seconds) * 1000), record.expires_at_ms);
         }
         if !model.contains_key(unknown.as_bytes()) {

@@ -67,3 +67,9 @@ pub struct Cursor {
     /// The last revision that has been applied.
     pub revision: Revision,
 }
+
+/// What serde asks before it leaves a field out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -111,6 +111,7 @@ impl World {
                 user: UserId::from_number(number % 3),
                 expires_at_ms: None,
                 apis: self.some_apis(write),
+                rate_limited: false,
             };
             self.put_secret(write, &record);
         }
@@ -202,6 +203,7 @@ impl World {
                     hosts: Vec::new(),
                     path_prefix: format!("/{number}"),
                     forward_credential: false,
+                    rate_limit: None,
                 };
                 write.set_api(id, Some(record));
             }

@@ -199,5 +199,6 @@ fn shown_key(directory: &Directory, secret: &Secret) -> Option<KeyRecord> {
         user: found.owner.user,
         expires_at_ms: None,
         apis: found.rights.apis.as_deref().map(<[_]>::to_vec),
+        rate_limited: found.rights.rate_limited,
     })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, PAGE_BYTES_MAX, Record, Revision};
+use super::{Epoch, PAGE_BYTES_MAX, Record, Revision, is_false};
 
 /// What a page's first and last line may take of that.
 const FRAME_BYTES_MAX: usize = 1024;
@@ -61,12 +61,6 @@ pub enum Content {
         /// How many keys all parts hold together, so that a table can be sized once.
         keys: u32,
     },
-}
-
-/// What serde asks before it leaves a field out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[derive(Serialize, Deserialize)]
@@ -247,16 +241,26 @@ mod tests {
     use crate::digest::Digest;
     use crate::id::{ApiId, KeyId, OrganizationId, UserId};
     use crate::key::ApiKind;
+    use crate::limit::{Mode, Per, Policy, Rule, Unit};
     use crate::wire::{ApiRecord, KeyRecord};
     use proptest::prelude::*;
+
+    fn arbitrary_policy() -> impl Strategy<Value = Policy> {
+        let unit = prop::sample::select(vec![Unit::Requests, Unit::Tokens]);
+        let mode = prop::sample::select(vec![Mode::Enforce, Mode::Observe]);
+        let rule = (unit, any::<(u64, u32, u64)>(), mode)
+            .prop_map(|(unit, (limit, window_seconds, burst), mode)| Rule { unit, limit, window_seconds, burst, mode });
+        let per = prop::sample::select(vec![Per::Key, Per::User, Per::Organization]);
+        (per, prop::collection::vec(rule, 0..3)).prop_map(|(per, rules)| Policy { per, rules })
+    }
 
     fn arbitrary_record() -> impl Strategy<Value = Record> {
         let digest = any::<[u8; 32]>().prop_map(Digest::from_bytes);
         let id = any::<u64>();
         let kind = prop::sample::select(ApiKind::ALL.to_vec());
         let apis = prop::option::of(prop::collection::vec(id.prop_map(ApiId::from_number), 0..4));
-        let key = (id, digest.clone(), kind.clone(), id, id, prop::option::of(id), apis).prop_map(
-            |(key, digest, kind, organization, user, expires_at_ms, apis)| {
+        let key = (id, digest.clone(), kind.clone(), id, id, prop::option::of(id), apis, any::<bool>()).prop_map(
+            |(key, digest, kind, organization, user, expires_at_ms, apis, rate_limited)| {
                 Record::Key(KeyRecord {
                     id: KeyId::from_number(key),
                     digest,
@@ -265,12 +269,14 @@ mod tests {
                     user: UserId::from_number(user),
                     expires_at_ms,
                     apis,
+                    rate_limited,
                 })
             },
         );
         let hosts = prop::collection::vec("[a-z.]{1,8}", 0..3);
-        let api = (id, kind, prop::option::of(id), hosts, "/[a-z]{0,8}", any::<bool>()).prop_map(
-            |(api, kind, organization, hosts, path_prefix, forward_credential)| {
+        let policy = prop::option::of(arbitrary_policy());
+        let api = (id, kind, prop::option::of(id), hosts, "/[a-z]{0,8}", any::<bool>(), policy).prop_map(
+            |(api, kind, organization, hosts, path_prefix, forward_credential, rate_limit)| {
                 Record::Api(ApiRecord {
                     id: ApiId::from_number(api),
                     kind,
@@ -278,6 +284,7 @@ mod tests {
                     hosts,
                     path_prefix,
                     forward_credential,
+                    rate_limit,
                 })
             },
         );

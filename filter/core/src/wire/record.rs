@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::id::{ApiId, KeyId, OrganizationId, UserId};
 use crate::key::ApiKind;
+use crate::limit::Policy;
+use crate::wire::is_false;
 
 /// One line between a page's header and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct KeyRecord {
     /// The APIs to which it is confined; absent if it opens every API of its kind and organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apis: Option<Vec<ApiId>>,
+    /// Whether a dedicated key is held to the policies of the APIs that it calls. A serverless key always is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rate_limited: bool,
 }
 
 /// All that a worker knows of an API.
@@ -59,4 +64,7 @@ pub struct ApiRecord {
     /// Whether the upstream is shown the caller's `Authorization` header.
     #[serde(default)]
     pub forward_credential: bool,
+    /// What it holds its callers to; absent if to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<Policy>,
 }

@@ -27,6 +27,7 @@ fn key_record(key: u16, issue: u64) -> Record {
         user: UserId::from_number(issue % 3),
         expires_at_ms: None,
         apis: None,
+        rate_limited: false,
     })
 }
 
@@ -38,6 +39,7 @@ fn api_record(api: u64, path_prefix: &str) -> Record {
         hosts: Vec::new(),
         path_prefix: path_prefix.to_owned(),
         forward_credential: false,
+        rate_limit: None,
     })
 }
 

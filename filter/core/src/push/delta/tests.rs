@@ -26,6 +26,7 @@ fn record(key: u8, apis: &[ApiId]) -> KeyRecord {
         user: UserId::from_number(1),
         expires_at_ms: None,
         apis: Some(apis.to_vec()),
+        rate_limited: false,
     }
 }
 
