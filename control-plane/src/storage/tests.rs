@@ -21,6 +21,7 @@ mod people;
 mod postgres;
 mod scale;
 mod sqlite;
+mod upgrades;
 mod workers;
 
 /// 2027-01-15T08:00:00Z.

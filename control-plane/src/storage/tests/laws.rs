@@ -84,7 +84,7 @@ impl Replica {
     }
 }
 
-fn records(body: &Body) -> Vec<Record> {
+pub fn records(body: &Body) -> Vec<Record> {
     let content = Content::Delta { from: u64::MAX, to: u64::MAX, more: true };
     let header = Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content, lease: None };
     let bytes = body.page(&header).unwrap();
