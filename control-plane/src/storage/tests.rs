@@ -19,6 +19,7 @@ mod contract;
 mod laws;
 mod people;
 mod postgres;
+mod replica;
 mod scale;
 mod sqlite;
 mod upgrades;

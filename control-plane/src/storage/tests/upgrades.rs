@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use super::laws::records;
+use super::replica::records;
 use super::*;
 use crate::domain::gateway::Serves;
 
