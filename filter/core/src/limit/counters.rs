@@ -24,8 +24,9 @@ use super::policy::{RULES_MAX, Rule, Subject, Unit};
 
 /// How many shared values there are.
 pub const SLOTS: u32 = 16_384;
-/// The longest value: some thousand counters. All values together hold more than ten million.
-const VALUE_BYTES_MAX: usize = 1 << 16;
+/// The longest value, so that all together take 256 MiB at most. It has room for 240 counters with one rule each: all
+/// together for those of more than a million subjects, however they are spread.
+const VALUE_BYTES_MAX: usize = 1 << 14;
 /// The most meters of one counter.
 pub const METERS_MAX: usize = 2 * RULES_MAX;
 /// The most leases that are kept for others to take.
