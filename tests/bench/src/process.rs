@@ -28,6 +28,23 @@ impl Process {
         time_of(fields.split_whitespace().skip(11).take(2))
     }
 
+    /// The same to the nanosecond, while its threads wait: what a running one has used since its last tick is missing.
+    /// Threads that have ended are not counted.
+    pub fn cpu_of_threads(self) -> Duration {
+        let of_thread = |thread: i32| {
+            let schedstat = self.read(&format!("task/{thread}/schedstat"));
+            schedstat.split_whitespace().next().and_then(|time| time.parse::<u64>().ok()).expect("a time")
+        };
+        Duration::from_nanos(self.threads().into_iter().map(of_thread).sum())
+    }
+
+    /// The ids of its threads.
+    pub fn threads(self) -> Vec<i32> {
+        let threads = fs::read_dir(self.path("task")).expect("its threads");
+        let names = threads.map(|thread| thread.expect("a thread").file_name());
+        names.map(|name| name.to_str().and_then(|name| name.parse().ok()).expect("an id")).collect()
+    }
+
     /// Its resident memory, in bytes.
     pub fn resident(self) -> u64 {
         self.status_bytes("VmRSS:")
@@ -90,5 +107,14 @@ mod tests {
         assert!(cpu_of_all() > all);
         assert!(own.resident() >= resident, "{} blocks", held.len());
         assert!(own.peak() >= own.resident());
+    }
+
+    #[test]
+    fn processor_time_of_threads_is_that_of_the_process() {
+        let own = Process::own();
+        let before = own.cpu();
+        while own.cpu() < before + Duration::from_millis(100) {}
+        // Ten milliseconds are a tick of what `stat` tells, and more than one of the scheduler.
+        assert!(own.cpu_of_threads() + Duration::from_millis(10) > before + Duration::from_millis(100));
     }
 }
