@@ -84,11 +84,12 @@ pub enum Level {
     Error = 4,
 }
 
-/// The headers or the trailers of a request.
+/// The headers or the trailers of a request, or the headers of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
+    ResponseHeaders = 2,
 }
 
 /// Writes a line to Envoy's log. A line that cannot be written is lost.
@@ -116,10 +117,15 @@ pub fn monotonic_ms() -> u64 {
 
 /// The microseconds of the same clock.
 pub fn monotonic_us() -> u64 {
+    monotonic_ns() / 1_000
+}
+
+/// The nanoseconds of the same clock, which all workers of this Envoy share.
+pub fn monotonic_ns() -> u64 {
     let mut time_ns = 0_u64;
     // SAFETY: the host writes one u64 to `time_ns`.
     unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &raw mut time_ns) };
-    time_ns / 1_000
+    time_ns
 }
 
 /// A random number for jitter and names. Zero if the host has none to give; nothing secret hangs on it.
@@ -219,18 +225,11 @@ impl Headers {
     }
 }
 
-/// Sets a request header, whatever it was before. False if the host did not.
-pub fn set_request_header(name: &str, value: &str) -> bool {
+/// Sets a header, whatever it was before. False if the host did not.
+pub fn set_header(map: Map, name: &str, value: &str) -> bool {
     // SAFETY: the host reads `name` and `value`, which outlive the call.
-    let status = unsafe {
-        proxy_replace_header_map_value(
-            Map::RequestHeaders as u32,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    };
+    let status =
+        unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     status == STATUS_OK
 }
 
