@@ -139,7 +139,8 @@ pub const ALL: &[Variant] = &[
 ];
 
 /// The APIs behind Portcullis, one for each path. A burst below 4,000 has every request counted in Envoy's shared data;
-/// from a larger one workers take leases. No limit is ever reached, but for the one that always is.
+/// from a larger one workers take leases. No limit is ever reached, but for the one that always is: 200,000 requests in
+/// a second are more than such Envoys can answer.
 pub fn apis() -> Vec<Value> {
     let api = |path: &str, limit: Value| {
         json!({"name": path.trim_start_matches('/'), "kind": "serverless", "match": {"path_prefix": path},
@@ -148,9 +149,9 @@ pub fn apis() -> Vec<Value> {
     let rule = |limit: u64, window_seconds: u64, burst: u64| json!({"unit": "requests", "limit": limit, "window_seconds": window_seconds, "burst": burst});
     vec![
         api("/unlimited", Value::Null),
-        api("/leased", json!({"rules": [rule(1_000_000_000, 60, 1_000_000_000)]})),
-        api("/shared", json!({"rules": [rule(1_000_000_000, 60, 3_999)]})),
-        api("/two-rules", json!({"rules": [rule(1_000_000_000, 60, 3_999), rule(100_000_000_000, 3_600, 3_999)]})),
+        api("/leased", json!({"rules": [rule(12_000_000, 60, 12_000_000)]})),
+        api("/shared", json!({"rules": [rule(12_000_000, 60, 3_999)]})),
+        api("/two-rules", json!({"rules": [rule(12_000_000, 60, 3_999), rule(720_000_000, 3_600, 3_999)]})),
         api("/refused", json!({"rules": [rule(1, 86_400, 1)]})),
     ]
 }
