@@ -12,6 +12,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 
 const STATUS_OK: u32 = 0;
+const BUFFER_RESPONSE_BODY: u32 = 1;
 const BUFFER_CALL_RESPONSE_BODY: u32 = 4;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const MAP_CALL_RESPONSE_HEADERS: u32 = 6;
@@ -166,33 +167,44 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
     taken(status, data, size)
 }
 
-fn buffer(buffer: u32, size_max: usize) -> Option<Vec<u8>> {
+fn buffer(buffer: u32, start: usize, size_max: usize) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: the host writes one pointer and one size.
-    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, size_max, &raw mut data, &raw mut size) };
+    let status = unsafe { proxy_get_buffer_bytes(buffer, start, size_max, &raw mut data, &raw mut size) };
     taken(status, data, size)
 }
 
 /// The plugin configuration, `size` bytes long.
 pub fn plugin_configuration(size: usize) -> Option<Vec<u8>> {
-    buffer(BUFFER_PLUGIN_CONFIGURATION, size)
+    buffer(BUFFER_PLUGIN_CONFIGURATION, 0, size)
 }
 
 /// The body of the answer to a callout, `size` bytes long; only in the callback that announces it.
 pub fn call_response_body(size: usize) -> Option<Vec<u8>> {
-    buffer(BUFFER_CALL_RESPONSE_BODY, size)
+    buffer(BUFFER_CALL_RESPONSE_BODY, 0, size)
+}
+
+/// A part of the piece of a response that is passing now; only in the callback that announces it.
+pub fn response_body(start: usize, size_max: usize) -> Option<Vec<u8>> {
+    buffer(BUFFER_RESPONSE_BODY, start, size_max)
 }
 
 /// The status of the answer to a callout; only in the callback that announces it.
 pub fn call_response_status() -> Option<u16> {
-    let name = ":status";
+    let value = header_of(MAP_CALL_RESPONSE_HEADERS, ":status")?;
+    str::from_utf8(&value).ok()?.parse().ok()
+}
+
+/// The value of a header; `None` if there is none of this name.
+pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    header_of(map as u32, name)
+}
+
+fn header_of(map: u32, name: &str) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: the host reads `name` and writes one pointer and one size.
-    let status = unsafe {
-        proxy_get_header_map_value(MAP_CALL_RESPONSE_HEADERS, name.as_ptr(), name.len(), &raw mut data, &raw mut size)
-    };
-    let value = taken(status, data, size)?;
-    str::from_utf8(&value).ok()?.parse().ok()
+    let status = unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
 }
 
 /// All headers of a map in one host call: the number of pairs, the sizes of each, then the bytes of each with

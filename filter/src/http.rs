@@ -47,10 +47,15 @@ impl Gate {
 
 impl Context for Gate {
     fn on_done(&mut self) -> bool {
-        if self.was_held
+        if (self.was_held || self.call.is_some())
             && let Ok(mut worker) = self.worker.try_borrow_mut()
         {
-            worker.forget(self.context);
+            if self.was_held {
+                worker.forget(self.context);
+            }
+            if let Some(call) = self.call.take() {
+                call.settle(&mut worker);
+            }
         }
         true
     }
@@ -84,8 +89,15 @@ impl HttpContext for Gate {
         {
             self.call = worker.take_call(self.context);
         }
-        if let Some(call) = &self.call {
+        if let Some(call) = &mut self.call {
             call.answer();
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(call) = &mut self.call {
+            call.read(size);
         }
         Action::Continue
     }

@@ -35,6 +35,29 @@ impl PollResult {
     }
 }
 
+/// How it became known what tokens a response used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenUsage {
+    /// The response said so.
+    Read,
+    /// It was estimated.
+    Estimated,
+    /// It did not.
+    Unknown,
+}
+
+impl TokenUsage {
+    const ALL: [Self; 3] = [Self::Read, Self::Estimated, Self::Unknown];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Estimated => "estimated",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A counter and what has been added to it since it was published.
 #[derive(Debug)]
 struct Counter {
@@ -48,6 +71,7 @@ struct Counter {
 pub struct Metrics {
     requests: Vec<Counter>,
     polls: Vec<Counter>,
+    tokens: Vec<Counter>,
     /// By API: what observing rules would have refused. There are none before the first.
     observed: Vec<(ApiId, Counter)>,
 }
@@ -59,6 +83,7 @@ impl Metrics {
         Self {
             requests: counters("portcullis_requests_total.outcome", outcomes),
             polls: counters("portcullis_polls_total.result", PollResult::ALL.map(PollResult::label).into_iter()),
+            tokens: counters("portcullis_token_usage_total.result", TokenUsage::ALL.map(TokenUsage::label).into_iter()),
             observed: Vec::new(),
         }
     }
@@ -78,6 +103,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a response from which tokens were to be read.
+    pub fn count_token_usage(&mut self, usage: TokenUsage) {
+        add(&mut self.tokens, usage.label());
+    }
+
     /// Counts a poll of the control plane.
     pub fn count_poll(&mut self, result: PollResult) {
         add(&mut self.polls, result.label());
@@ -86,7 +116,7 @@ impl Metrics {
     /// Hands what has been gathered to Envoy.
     pub fn publish(&mut self) {
         let observed = self.observed.iter_mut().map(|(_, counter)| counter);
-        for counter in self.requests.iter_mut().chain(&mut self.polls).chain(observed) {
+        for counter in self.requests.iter_mut().chain(&mut self.polls).chain(&mut self.tokens).chain(observed) {
             if let (Some(id), 1..) = (counter.id, counter.pending) {
                 host::increment(id, counter.pending);
                 counter.pending = 0;

@@ -158,6 +158,24 @@ proptest! {
 }
 
 #[test]
+fn units_that_were_given_back_are_worth_nothing_once_their_time_has_come() {
+    let rule = requests(100, 1, 10_000);
+    let (memory, limits) = (Memory::default(), limits(&[rule]));
+    let (mut one, mut other) = (Limiter::default(), Limiter::default());
+    one.set_workers(2);
+    other.set_workers(2);
+    assert!(passes(one.admit(&memory, &limits, counted(1), SECOND)));
+    one.give_back(&memory, SECOND, 10);
+    one.give_back(&memory, SECOND, 10);
+    // Long after all units have come back by themselves.
+    let mut admitted = 0;
+    while passes(other.admit(&memory, &limits, counted(1), 100 * SECOND)) {
+        admitted += 1;
+    }
+    assert_eq!(admitted, rule.burst);
+}
+
+#[test]
 fn what_cannot_be_counted_is_not_let_pass() {
     let limits = limits(&[requests(3, 60, 3)]);
     assert_eq!(Limiter::default().admit(&Stuck, &limits, counted(1), SECOND), Answer::Unknown);
