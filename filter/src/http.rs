@@ -6,7 +6,7 @@
 use std::cell::LazyCell;
 
 use portcullis_core::decide::{Admission, Decision, Request, decide};
-use portcullis_core::limit::{Limits, Standing};
+use portcullis_core::limit::{HEADER, Limits, POLICY_HEADER, Standing};
 use portcullis_core::verdict::Refusal;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -209,7 +209,11 @@ pub fn give_up(worker: &mut Worker) {
 fn refuse_by_limits(worker: &mut Worker, limits: &Limits, standing: &Standing) -> Ruling {
     let row = Refusal::RateLimited.row();
     let mut headers = Refusal::RateLimited.headers(&worker.config.realm);
-    headers.extend(standing.headers(limits));
+    if !limits.policy_field().is_empty() {
+        headers.push((POLICY_HEADER, limits.policy_field().to_owned()));
+        headers.push((HEADER, standing.field(limits)));
+    }
+    headers.extend(standing.retry_after(limits).map(|seconds| ("retry-after", seconds)));
     host::respond(row.status, &details_of(row.label), &headers, &standing.body(limits));
     worker.metrics.count_request(row.label);
     Ruling::Answered
