@@ -34,7 +34,7 @@ impl Shared for SharedValues {
 }
 
 fn name_of(slot: u32) -> String {
-    format!("{COUNTERS}{slot}")
+    [COUNTERS, itoa::Buffer::new().format(slot)].concat()
 }
 
 /// A limited request on its way.
