@@ -249,6 +249,15 @@ impl House {
 
     /// The same with another module than the one that is released.
     pub async fn start_envoy_with(&mut self, wasm: PathBuf, concurrency: u32) {
+        self.launch_envoy(wasm, concurrency, Vec::new()).await;
+    }
+
+    /// The same with the module that is released, and with more in Envoy's environment.
+    pub async fn start_envoy_in(&mut self, environment: Vec<(String, OsString)>, concurrency: u32) {
+        self.launch_envoy(program("PORTCULLIS_WASM"), concurrency, environment).await;
+    }
+
+    async fn launch_envoy(&mut self, wasm: PathBuf, concurrency: u32, environment: Vec<(String, OsString)>) {
         self.stop_envoy().await;
         self.envoys_started += 1;
         let ports = ports::free_ports(2).expect("two free ports");
@@ -265,7 +274,8 @@ impl House {
             gateway_token: self.gateway_token.clone(),
             config_file: file("yaml"),
             more: vec![("\"exempt_paths\": [\"/healthz\"]".to_owned(), exempt_paths)],
-            arguments: Vec::<OsString>::new(),
+            arguments: Vec::new(),
+            environment,
             log: file("log"),
             tie: Tie::Group,
         };
