@@ -47,11 +47,9 @@ impl Gauges {
         Self { owner, defined: None }
     }
 
-    /// Shows what is so now.
-    pub fn publish(&mut self, figures: Figures) {
-        let Some(Beat { slot, vacated, .. }) = self.beat() else {
-            return;
-        };
+    /// Shows what is so now, and says how many workers this Envoy has, as far as that can be told.
+    pub fn publish(&mut self, figures: Figures) -> Option<usize> {
+        let Beat { slot, vacated, workers, .. } = self.beat()?;
         for gone in vacated {
             Defined::new(gone).set(Figures::default());
         }
@@ -62,6 +60,7 @@ impl Gauges {
         if let Some(defined) = self.defined {
             defined.set(figures);
         }
+        Some(workers)
     }
 
     fn beat(&self) -> Option<Beat> {

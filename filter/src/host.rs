@@ -12,6 +12,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 
 const STATUS_OK: u32 = 0;
+const BUFFER_RESPONSE_BODY: u32 = 1;
 const BUFFER_CALL_RESPONSE_BODY: u32 = 4;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const MAP_CALL_RESPONSE_HEADERS: u32 = 6;
@@ -84,11 +85,12 @@ pub enum Level {
     Error = 4,
 }
 
-/// The headers or the trailers of a request.
+/// The headers or the trailers of a request, or the headers of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
+    ResponseHeaders = 2,
 }
 
 /// Writes a line to Envoy's log. A line that cannot be written is lost.
@@ -116,10 +118,15 @@ pub fn monotonic_ms() -> u64 {
 
 /// The microseconds of the same clock.
 pub fn monotonic_us() -> u64 {
+    monotonic_ns() / 1_000
+}
+
+/// The nanoseconds of the same clock, which all workers of this Envoy share.
+pub fn monotonic_ns() -> u64 {
     let mut time_ns = 0_u64;
     // SAFETY: the host writes one u64 to `time_ns`.
     unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &raw mut time_ns) };
-    time_ns / 1_000
+    time_ns
 }
 
 /// A random number for jitter and names. Zero if the host has none to give; nothing secret hangs on it.
@@ -160,33 +167,44 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
     taken(status, data, size)
 }
 
-fn buffer(buffer: u32, size_max: usize) -> Option<Vec<u8>> {
+fn buffer(buffer: u32, start: usize, size_max: usize) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: the host writes one pointer and one size.
-    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, size_max, &raw mut data, &raw mut size) };
+    let status = unsafe { proxy_get_buffer_bytes(buffer, start, size_max, &raw mut data, &raw mut size) };
     taken(status, data, size)
 }
 
 /// The plugin configuration, `size` bytes long.
 pub fn plugin_configuration(size: usize) -> Option<Vec<u8>> {
-    buffer(BUFFER_PLUGIN_CONFIGURATION, size)
+    buffer(BUFFER_PLUGIN_CONFIGURATION, 0, size)
 }
 
 /// The body of the answer to a callout, `size` bytes long; only in the callback that announces it.
 pub fn call_response_body(size: usize) -> Option<Vec<u8>> {
-    buffer(BUFFER_CALL_RESPONSE_BODY, size)
+    buffer(BUFFER_CALL_RESPONSE_BODY, 0, size)
+}
+
+/// A part of the piece of a response that is passing now; only in the callback that announces it.
+pub fn response_body(start: usize, size_max: usize) -> Option<Vec<u8>> {
+    buffer(BUFFER_RESPONSE_BODY, start, size_max)
 }
 
 /// The status of the answer to a callout; only in the callback that announces it.
 pub fn call_response_status() -> Option<u16> {
-    let name = ":status";
+    let value = header_of(MAP_CALL_RESPONSE_HEADERS, ":status")?;
+    str::from_utf8(&value).ok()?.parse().ok()
+}
+
+/// The value of a header; `None` if there is none of this name.
+pub fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    header_of(map as u32, name)
+}
+
+fn header_of(map: u32, name: &str) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: the host reads `name` and writes one pointer and one size.
-    let status = unsafe {
-        proxy_get_header_map_value(MAP_CALL_RESPONSE_HEADERS, name.as_ptr(), name.len(), &raw mut data, &raw mut size)
-    };
-    let value = taken(status, data, size)?;
-    str::from_utf8(&value).ok()?.parse().ok()
+    let status = unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
 }
 
 /// All headers of a map in one host call: the number of pairs, the sizes of each, then the bytes of each with
@@ -219,18 +237,11 @@ impl Headers {
     }
 }
 
-/// Sets a request header, whatever it was before. False if the host did not.
-pub fn set_request_header(name: &str, value: &str) -> bool {
+/// Sets a header, whatever it was before. False if the host did not.
+pub fn set_header(map: Map, name: &str, value: &str) -> bool {
     // SAFETY: the host reads `name` and `value`, which outlive the call.
-    let status = unsafe {
-        proxy_replace_header_map_value(
-            Map::RequestHeaders as u32,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    };
+    let status =
+        unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     status == STATUS_OK
 }
 

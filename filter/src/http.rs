@@ -6,10 +6,12 @@
 use std::cell::LazyCell;
 
 use portcullis_core::decide::{Admission, Decision, Request, decide};
+use portcullis_core::limit::{Limits, Standing};
 use portcullis_core::verdict::Refusal;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::call::{Call, Limited};
 use crate::host::{self, Headers, Map};
 use crate::worker::{Shared, Worker};
 
@@ -17,10 +19,10 @@ use crate::worker::{Shared, Worker};
 const RESERVED_PREFIX: &[u8] = b"x-portcullis-";
 
 /// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Ruling {
-    /// It goes on to the upstream.
-    Pass,
+    /// It goes on to the upstream. There may be something to do for it still.
+    Pass(Option<Box<Call>>),
     /// It has been answered.
     Answered,
     /// It cannot be judged yet.
@@ -31,21 +33,29 @@ pub enum Ruling {
 pub struct Gate {
     context: u32,
     worker: Shared,
+    call: Option<Box<Call>>,
+    /// Whether the request waited for the key set, so that the worker keeps its call.
+    was_held: bool,
 }
 
 impl Gate {
     /// The context that Envoy knows by this number.
     pub const fn new(context: u32, worker: Shared) -> Self {
-        Self { context, worker }
+        Self { context, worker, call: None, was_held: false }
     }
 }
 
 impl Context for Gate {
     fn on_done(&mut self) -> bool {
-        if let Ok(mut worker) = self.worker.try_borrow_mut()
-            && worker.holds_any()
+        if (self.was_held || self.call.is_some())
+            && let Ok(mut worker) = self.worker.try_borrow_mut()
         {
-            worker.forget(self.context);
+            if self.was_held {
+                worker.forget(self.context);
+            }
+            if let Some(call) = self.call.take() {
+                call.settle(&mut worker);
+            }
         }
         true
     }
@@ -58,15 +68,38 @@ impl HttpContext for Gate {
             return Action::Pause;
         };
         match judge(&mut worker) {
-            Ruling::Pass => Action::Continue,
+            Ruling::Pass(call) => {
+                self.call = call;
+                Action::Continue
+            }
             Ruling::Answered => Action::Pause,
             Ruling::Wait => {
-                if !worker.hold(self.context, host::monotonic_ms()) {
+                self.was_held = worker.hold(self.context, host::monotonic_ms());
+                if !self.was_held {
                     give_up(&mut worker);
                 }
                 Action::Pause
             }
         }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        if self.was_held
+            && let Ok(mut worker) = self.worker.try_borrow_mut()
+        {
+            self.call = worker.take_call(self.context);
+        }
+        if let Some(call) = &mut self.call {
+            call.answer();
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(call) = &mut self.call {
+            call.read(size);
+        }
+        Action::Continue
     }
 
     /// Trailers reach the upstream too, and some servers merge them into the headers.
@@ -100,28 +133,37 @@ pub fn judge(worker: &mut Worker) -> Ruling {
     let monotonic_ms = LazyCell::new(host::monotonic_ms);
     // Without the control plane's time every expiry has come.
     let now_ms = || replica.now_ms(*monotonic_ms).unwrap_or(u64::MAX);
-    let mut decision = decide(&worker.config.rules, replica.serving(|| *monotonic_ms), now_ms, request);
+    let decision = decide(&worker.config.rules, replica.serving(|| *monotonic_ms), now_ms, request);
     if decision == Decision::Undecided {
         return Ruling::Wait;
     }
     // Of refused requests too: access logs show these headers.
     let cleaned = remove_reserved(Map::RequestHeaders, &headers);
-    let passes = match &decision {
-        Decision::Allowed(admission) => cleaned && admit(admission),
-        Decision::Exempt => cleaned,
-        Decision::Refused(_) | Decision::Undecided => false,
+    let passed = match decision {
+        Decision::Refused(refusal) => Err(refusal),
+        // The host has not done what it was told to, so what would go upstream cannot be trusted.
+        _ if !cleaned => Err(Refusal::NotReady),
+        Decision::Undecided => Err(Refusal::NotReady),
+        Decision::Exempt => Ok(("exempt", None)),
+        Decision::Allowed(admission) => match Call::admit(worker, &admission) {
+            Limited::Passes(call) if admit(&admission) => Ok(("allowed", call)),
+            Limited::Passes(_) | Limited::Unknown => Err(Refusal::NotReady),
+            Limited::Refused(limits, standing) => {
+                return refuse_by_limits(worker, &limits, &standing);
+            }
+        },
     };
-    if !passes {
-        let refusal = match decision {
-            Decision::Refused(refusal) => refusal,
-            // The host has not done what it was told to, so what would go upstream cannot be trusted.
-            Decision::Allowed(_) | Decision::Exempt | Decision::Undecided => Refusal::NotReady,
-        };
-        refuse(&worker.config.realm, refusal);
-        decision = Decision::Refused(refusal);
+    match passed {
+        Ok((outcome, call)) => {
+            worker.metrics.count_request(outcome);
+            Ruling::Pass(call)
+        }
+        Err(refusal) => {
+            refuse(&worker.config.realm, refusal);
+            worker.metrics.count_request(refusal.row().label);
+            Ruling::Answered
+        }
     }
-    worker.metrics.count_request(decision);
-    if passes { Ruling::Pass } else { Ruling::Answered }
 }
 
 /// Breaks the virtual machine, as a bug would, when the request asks for it.
@@ -135,17 +177,28 @@ fn trap_if_asked(headers: &Headers) {
 /// Answers the selected request with 503: it has waited long enough, or cannot be judged.
 pub fn give_up(worker: &mut Worker) {
     refuse(&worker.config.realm, Refusal::NotReady);
-    worker.metrics.count_request(Decision::Refused(Refusal::NotReady));
+    worker.metrics.count_request(Refusal::NotReady.row().label);
+}
+
+/// Answers the selected request with 429, and says when to come again.
+fn refuse_by_limits(worker: &mut Worker, limits: &Limits, standing: &Standing) -> Ruling {
+    let row = Refusal::RateLimited.row();
+    let mut headers = Refusal::RateLimited.headers(&worker.config.realm);
+    headers.extend(standing.headers(limits));
+    host::respond(row.status, &details_of(row.label), &headers, &standing.body(limits));
+    worker.metrics.count_request(row.label);
+    Ruling::Answered
 }
 
 /// Tells the upstream who calls. False if the host did not do all of it.
 fn admit(admission: &Admission) -> bool {
     let Admission { key, owner, api, .. } = admission;
+    let set = |name, value: &str| host::set_header(Map::RequestHeaders, name, value);
     (admission.forward_credential || host::remove_header(Map::RequestHeaders, b"authorization"))
-        && host::set_request_header("x-portcullis-key-id", &key.to_string())
-        && host::set_request_header("x-portcullis-organization", &owner.organization.to_string())
-        && host::set_request_header("x-portcullis-user", &owner.user.to_string())
-        && host::set_request_header("x-portcullis-api", &api.to_string())
+        && set("x-portcullis-key-id", &key.to_string())
+        && set("x-portcullis-organization", &owner.organization.to_string())
+        && set("x-portcullis-user", &owner.user.to_string())
+        && set("x-portcullis-api", &api.to_string())
 }
 
 /// Removes what only we may say. False if the host did not.
@@ -168,6 +221,10 @@ fn is_reserved(name: &[u8]) -> bool {
 /// Answers the selected request. If it has been answered already, it needs no second one.
 fn refuse(realm: &str, refusal: Refusal) {
     let row = refusal.row();
-    let details = format!("portcullis_{}", row.label);
-    host::respond(row.status, &details, &refusal.headers(realm), &refusal.body());
+    host::respond(row.status, &details_of(row.label), &refusal.headers(realm), &refusal.body());
+}
+
+/// What Envoy's access log says of a refusal.
+fn details_of(label: &str) -> String {
+    format!("portcullis_{label}")
 }

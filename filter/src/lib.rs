@@ -10,6 +10,7 @@
 //! | `link` | its conversation with the control plane |
 //! | `worker` | what the root context and the request contexts of one worker share |
 //! | `http` | one request: headers in, verdict out |
+//! | `call` | what is still to be done for a limited request that was let pass |
 //! | `metrics` | counters, gathered in the worker and published by the second |
 //! | `gauges` | what each worker shows of itself |
 //!
@@ -28,6 +29,7 @@
 )]
 #![allow(missing_docs, reason = "the SDK's entry point has none to give, and nothing here is public")]
 
+mod call;
 mod config;
 mod gauges;
 mod host;

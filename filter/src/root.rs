@@ -88,7 +88,8 @@ impl Root {
                 continue;
             }
             match http::judge(worker) {
-                Ruling::Pass => {
+                Ruling::Pass(call) => {
+                    worker.keep_call(request, call);
                     host::resume_request();
                 }
                 Ruling::Answered => {}
@@ -109,12 +110,13 @@ impl Root {
         worker.metrics.publish();
         let replica = &worker.replica;
         let keys = replica.directory().map_or(0, |directory| directory.keys.len());
-        self.gauges.publish(Figures {
+        let workers = self.gauges.publish(Figures {
             revision: replica.cursor().map_or(0, |cursor| cursor.revision),
             keys: u64::try_from(keys).unwrap_or(u64::MAX),
             contact_age_ms: replica.staleness_ms(now_ms).unwrap_or(now_ms.saturating_sub(self.began_ms)),
             longest_pause_us: self.longest_pause_us,
         });
+        worker.tend_leases(workers);
     }
 
     /// Ticks as rarely as what is waited for allows.

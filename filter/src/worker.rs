@@ -5,16 +5,21 @@
 //! cell that is taken all the same is treated as a worker that cannot judge.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use portcullis_core::limit::Limiter;
 use portcullis_core::sync::Replica;
 
+use crate::call::{self, Call};
 use crate::config::Config;
+use crate::host;
 use crate::metrics::Metrics;
 
 /// The most requests that wait for the first key set; what comes after them is refused at once.
 const HELD_MAX: usize = 10_000;
+/// The most leases that are given back in one callback, each of which takes some 2 µs.
+const LEASES_RETURNED_MAX: usize = 256;
 
 /// The state of one worker.
 #[derive(Debug, Default)]
@@ -25,7 +30,11 @@ pub struct Worker {
     pub replica: Replica,
     /// The counters.
     pub metrics: Metrics,
+    /// The rate limits.
+    pub limiter: Limiter,
     held: VecDeque<Held>,
+    /// By context: requests that were held and then let pass, until their responses come.
+    calls: HashMap<u32, Box<Call>>,
 }
 
 /// The handle on it that every context has.
@@ -52,6 +61,28 @@ impl Worker {
     /// Forgets a request that has gone away.
     pub fn forget(&mut self, context: u32) {
         self.held.retain(|held| held.context != context);
+        self.calls.remove(&context);
+    }
+
+    /// Keeps what is still to be done for a request that was held and then let pass.
+    pub fn keep_call(&mut self, context: u32, call: Option<Box<Call>>) {
+        if let Some(call) = call {
+            self.calls.insert(context, call);
+        }
+    }
+
+    /// What is still to be done for such a request.
+    pub fn take_call(&mut self, context: u32) -> Option<Box<Call>> {
+        self.calls.remove(&context)
+    }
+
+    /// Lets other workers have what this one has taken of limits and does not use. To be called once a second, with the
+    /// number of workers as far as it is known.
+    pub fn tend_leases(&mut self, workers: Option<usize>) {
+        if let Some(workers) = workers.and_then(|workers| u64::try_from(workers).ok()) {
+            self.limiter.set_workers(workers);
+        }
+        self.limiter.give_back(&call::SharedValues, host::monotonic_ns(), LEASES_RETURNED_MAX);
     }
 
     /// Whether any request waits.

@@ -2,7 +2,7 @@
 
 use portcullis_core::api::{Access, host_of};
 use portcullis_core::id::ApiId;
-use portcullis_core::limit::{self, AMOUNT_MAX, Policy, RULES_MAX, WINDOW_SECONDS_MAX};
+use portcullis_core::limit::AMOUNT_MAX;
 use portcullis_core::path::Prefix;
 use portcullis_core::wire::ApiRecord;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::fault::Faults;
 use super::name::Name;
+use super::rate_limit::RateLimit;
 use super::timestamp::Timestamp;
 
 /// The most hosts that one API can name.
@@ -112,128 +113,6 @@ fn parse_host(text: &str) -> Result<String, &'static str> {
     plain.then_some(host).ok_or("expected a host name or address without port, such as models.example.com")
 }
 
-/// The policy that an API holds its callers to: every rule of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// Whose requests are counted together.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub per: Per,
-    /// 1 to 8 rules, all of which a call must pass.
-    #[schema(min_items = 1, max_items = 8)]
-    pub rules: Vec<Rule>,
-}
-
-/// Whose requests are counted together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Per {
-    /// Those of one key.
-    #[default]
-    Key,
-    /// Those of all keys that one user has issued.
-    User,
-    /// Those of all keys of one organization.
-    Organization,
-}
-
-/// `burst` units at once, and `limit` more in each window, evenly spread over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// What is counted.
-    pub unit: Unit,
-    /// How many units come back in a window. Zero allows none.
-    #[schema(maximum = 1_000_000_000_000_u64, example = 60)]
-    pub limit: u64,
-    /// The window's length in seconds, at most 31 days.
-    #[schema(minimum = 1, maximum = 2_678_400, example = 60)]
-    pub window_seconds: u32,
-    /// How many units may come at once; `limit` if it is left out. Zero allows none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(maximum = 1_000_000_000_000_u64)]
-    pub burst: Option<u64>,
-    /// What happens to what does not pass.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub mode: Mode,
-}
-
-/// What happens to a call that a rule does not let pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// It is refused.
-    #[default]
-    Enforce,
-    /// It passes, and is counted as one that would have been refused.
-    Observe,
-}
-
-/// What a rule counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Calls.
-    Requests,
-    /// Input and output tokens together.
-    Tokens,
-}
-
-/// What serde asks before it leaves a field out.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-impl RateLimit {
-    /// What workers know of it.
-    pub fn policy(&self) -> Policy {
-        let per = match self.per {
-            Per::Key => limit::Per::Key,
-            Per::User => limit::Per::User,
-            Per::Organization => limit::Per::Organization,
-        };
-        Policy { per, rules: self.rules.iter().map(Rule::rule).collect() }
-    }
-
-    /// What is wrong with the policy, by field.
-    pub fn check(&self, faults: &mut Faults) {
-        if self.rules.is_empty() || self.rules.len() > RULES_MAX {
-            let detail = format!("give 1 to {RULES_MAX} rules, or null for no limit");
-            faults.add("/rate_limit/rules", detail);
-        }
-        for (index, rule) in self.rules.iter().take(RULES_MAX).enumerate() {
-            let at = |field: &str| format!("/rate_limit/rules/{index}/{field}");
-            if rule.limit > AMOUNT_MAX {
-                faults.add(at("limit"), format!("at most {AMOUNT_MAX}"));
-            }
-            if rule.burst.is_some_and(|burst| burst > AMOUNT_MAX) {
-                faults.add(at("burst"), format!("at most {AMOUNT_MAX}"));
-            }
-            if !(1..=WINDOW_SECONDS_MAX).contains(&rule.window_seconds) {
-                faults.add(at("window_seconds"), format!("1 to {WINDOW_SECONDS_MAX}"));
-            }
-        }
-    }
-}
-
-impl Rule {
-    fn rule(&self) -> limit::Rule {
-        limit::Rule {
-            unit: match self.unit {
-                Unit::Requests => limit::Unit::Requests,
-                Unit::Tokens => limit::Unit::Tokens,
-            },
-            limit: self.limit,
-            window_seconds: self.window_seconds,
-            burst: self.burst.unwrap_or(self.limit),
-            mode: match self.mode {
-                Mode::Enforce => limit::Mode::Enforce,
-                Mode::Observe => limit::Mode::Observe,
-            },
-        }
-    }
-}
-
 /// What a call costs, in millionths of the deployment's currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -298,20 +177,5 @@ mod tests {
         let pointers = faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>();
         assert_eq!(pointers, ["/match/hosts/1", "/match/hosts/2", "/match/path_prefix"]);
         assert!(Route::parse(Some(&[]), "/v1").is_err());
-    }
-
-    #[test]
-    fn a_limit_of_zero_is_a_policy_and_an_empty_policy_is_none() {
-        let check = |rules: Vec<Rule>| {
-            let mut faults = Faults::default();
-            RateLimit { per: Per::Key, rules }.check(&mut faults);
-            faults.check().is_ok()
-        };
-        let none_pass = Rule { unit: Unit::Requests, limit: 0, window_seconds: 60, burst: None, mode: Mode::Enforce };
-        assert!(check(vec![none_pass]));
-        assert!(!check(Vec::new()));
-        assert!(!check(vec![Rule { window_seconds: 0, ..none_pass }]));
-        assert!(!check(vec![Rule { limit: u64::MAX, ..none_pass }]));
-        assert!(!check(vec![none_pass; 9]));
     }
 }

@@ -15,6 +15,7 @@ pub mod key;
 pub mod name;
 pub mod organization;
 pub mod password;
+pub mod rate_limit;
 pub mod throttle;
 pub mod timestamp;
 pub mod user;

@@ -11,9 +11,10 @@ use super::error::{StorageError, exactly_one};
 use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::sql;
 use super::write::Write;
-use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::api::{Api, Price, Route};
 use crate::domain::audit::{Action, Entry};
 use crate::domain::name::Name;
+use crate::domain::rate_limit::RateLimit;
 
 const APIS: Columns = Columns("apis");
 

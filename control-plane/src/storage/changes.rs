@@ -18,8 +18,8 @@ use super::keys::RecordRow;
 use super::rows::{Columns, to_id};
 use super::sql::{Session, sql};
 use super::{Store, View, control};
-use crate::domain::api::RateLimit;
 use crate::domain::gateway::Serves;
+use crate::domain::rate_limit::RateLimit;
 
 const CHANGES: Columns = Columns("changes");
 /// The most logged changes that a worker may be behind and still be told of them one by one.
@@ -180,9 +180,7 @@ impl Row {
             hosts: APIS.json(hosts)?,
             path_prefix: path_prefix.clone(),
             forward_credential,
-            rate_limit: APIS
-                .json_if_any::<RateLimit>(self.api_rate_limit.as_deref())?
-                .map(|rate_limit| rate_limit.policy()),
+            rate_limit: APIS.json_if_any::<RateLimit>(self.api_rate_limit.as_deref())?.as_ref().map(RateLimit::policy),
         };
         api::checked(&record).map_err(|error| APIS.corrupt(error))?;
         Ok(Some(record))

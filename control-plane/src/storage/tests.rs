@@ -19,8 +19,10 @@ mod contract;
 mod laws;
 mod people;
 mod postgres;
+mod replica;
 mod scale;
 mod sqlite;
+mod upgrades;
 mod workers;
 
 /// 2027-01-15T08:00:00Z.

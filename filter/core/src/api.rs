@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use crate::id::{ApiId, OrganizationId};
 use crate::key::ApiKind;
+use crate::limit::Limits;
 use crate::path::{Prefix, PrefixError, SafePath};
 use crate::wire::ApiRecord;
 
 /// What a worker knows of an API once it has routed a request to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     /// The API's id.
     pub id: ApiId,
@@ -21,6 +22,8 @@ pub struct Api {
     pub access: Access,
     /// Whether the upstream is shown the caller's `Authorization` header.
     pub forward_credential: bool,
+    /// What it holds its callers to, if to anything.
+    pub limits: Option<Arc<Limits>>,
 }
 
 /// Whose keys open an API.
@@ -54,12 +57,16 @@ pub enum ApiError {
     /// A host is not what [`host_of`] would make of an authority.
     #[error("a host is lower case, without port, and not empty")]
     Host,
+    /// A policy is out of bounds.
+    #[error("a policy has 1 to 8 rules with windows of 1 s to 31 days and amounts up to 10^12")]
+    Limits,
 }
 
 /// The APIs of one worker, indexed by host and prefix.
 #[derive(Debug, Clone, Default)]
 pub struct ApiTable {
     records: HashMap<ApiId, ApiRecord>,
+    limits: HashMap<ApiId, Arc<Limits>>,
     by_host: HashMap<Box<str>, Vec<Route>>,
     any_host: Vec<Route>,
 }
@@ -75,6 +82,9 @@ impl ApiTable {
     pub fn put(&mut self, record: ApiRecord) -> Result<(), ApiError> {
         let (prefix, api) = checked(&record)?;
         self.delete(record.id);
+        if let Some(limits) = &api.limits {
+            self.limits.insert(record.id, Arc::clone(limits));
+        }
         let route = Route { prefix: Arc::new(prefix), api };
         if record.hosts.is_empty() {
             insert(&mut self.any_host, route);
@@ -93,6 +103,7 @@ impl ApiTable {
         if self.records.remove(&id).is_none() {
             return;
         }
+        self.limits.remove(&id);
         self.any_host.retain(|route| route.api.id != id);
         self.by_host.retain(|_, routes| {
             routes.retain(|route| route.api.id != id);
@@ -101,14 +112,19 @@ impl ApiTable {
     }
 
     /// The API that answers for this host (as [`host_of`] reads it) and path.
-    pub fn find(&self, host: &str, path: SafePath<'_>) -> Option<Api> {
+    pub fn find(&self, host: &str, path: SafePath<'_>) -> Option<&Api> {
         let of_host = self.by_host.get(host).map(Vec::as_slice);
         of_host
             .unwrap_or_default()
             .iter()
             .chain(&self.any_host)
             .find(|route| route.prefix.covers(path))
-            .map(|route| route.api)
+            .map(|route| &route.api)
+    }
+
+    /// What the API with this id holds its callers to, if there is one and to anything.
+    pub fn limits(&self, id: ApiId) -> Option<&Arc<Limits>> {
+        self.limits.get(&id)
     }
 
     /// How many APIs there are.
@@ -139,7 +155,11 @@ pub fn checked(record: &ApiRecord) -> Result<(Prefix, Api), ApiError> {
     if !record.hosts.iter().all(plain) {
         return Err(ApiError::Host);
     }
-    let api = Api { id: record.id, access, forward_credential: record.forward_credential };
+    let limits = match &record.rate_limit {
+        Some(policy) => Some(Arc::new(Limits::new(policy.clone()).ok_or(ApiError::Limits)?)),
+        None => None,
+    };
+    let api = Api { id: record.id, access, forward_credential: record.forward_credential, limits };
     Ok((prefix, api))
 }
 
@@ -185,6 +205,7 @@ pub fn host_of(authority: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::{Per, Policy};
     use proptest::prelude::*;
 
     fn serverless(number: u64, hosts: &[&str], path_prefix: &str) -> ApiRecord {
@@ -235,6 +256,9 @@ mod tests {
         let owned = ApiRecord { organization: Some(OrganizationId::from_number(5)), ..serverless(1, &[], "/v2") };
         assert_eq!(table.put(owned), Err(ApiError::Owner));
         assert_eq!(table.put(serverless(1, &["A:1"], "/v2")), Err(ApiError::Host));
+        let no_rules = Policy { per: Per::Key, rules: Vec::new() };
+        let unsound = ApiRecord { rate_limit: Some(no_rules), ..serverless(1, &[], "/v2") };
+        assert_eq!(table.put(unsound), Err(ApiError::Limits));
         assert!(table.put(serverless(1, &[], "v2")).is_err());
         assert_eq!(found(&table, "x", "/v1"), Some(1));
     }

@@ -5,12 +5,15 @@
 //! whether that caller may. Nothing is hashed before the key's check code has been found right, and the clock
 //! is read only for a key that has an expiry.
 
+use std::sync::Arc;
+
 use crate::api::{Access, Api, host_of};
 use crate::credential::bearer_of;
 use crate::digest::Digest;
 use crate::directory::{Directory, Serving};
 use crate::id::{ApiId, KeyId};
-use crate::key::{self, Brand};
+use crate::key::{self, ApiKind, Brand};
+use crate::limit::{Counted, Limits};
 use crate::path::SafePath;
 use crate::table::{FoundKey, Owner};
 use crate::verdict::Refusal;
@@ -36,11 +39,11 @@ pub struct Request<'a, A> {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The path needs no key.
     Exempt,
-    /// The key opens the API.
+    /// The key opens the API, as far as limits allow.
     Allowed(Admission),
     /// The request goes no further.
     Refused(Refusal),
@@ -49,7 +52,7 @@ pub enum Decision {
 }
 
 /// Who was let in, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     /// The key.
     pub key: KeyId,
@@ -59,6 +62,15 @@ pub struct Admission {
     pub api: ApiId,
     /// Whether the upstream is shown the caller's `Authorization` header.
     pub forward_credential: bool,
+    /// What the key is held to here, if to anything.
+    pub limits: Option<Arc<Limits>>,
+}
+
+impl Admission {
+    /// As what the request is counted by these limits.
+    pub fn counted(&self, limits: &Limits) -> Counted {
+        Counted { api: self.api, subject: limits.policy().subject(self.key, self.owner) }
+    }
 }
 
 /// Decides on a request. `now_ms` gives milliseconds since the Unix epoch by the control plane's clock.
@@ -99,7 +111,7 @@ fn refusal_of_target(target: Option<&[u8]>) -> Refusal {
     }
 }
 
-fn route(directory: &Directory, authority: Option<&[u8]>, path: SafePath<'_>) -> Result<Api, Refusal> {
+fn route<'d>(directory: &'d Directory, authority: Option<&[u8]>, path: SafePath<'_>) -> Result<&'d Api, Refusal> {
     let host = host_of(authority.unwrap_or_default()).ok_or(Refusal::UnknownApi)?;
     directory.apis.find(&host, path).ok_or(Refusal::UnknownApi)
 }
@@ -118,7 +130,7 @@ fn authenticate<'d>(
     }
 }
 
-fn authorize(api: Api, key: FoundKey<'_>) -> Result<Admission, Refusal> {
+fn authorize(api: &Api, key: FoundKey<'_>) -> Result<Admission, Refusal> {
     if key.rights.kind != api.access.kind() {
         return Err(Refusal::WrongKind);
     }
@@ -131,14 +143,26 @@ fn authorize(api: Api, key: FoundKey<'_>) -> Result<Admission, Refusal> {
     if !key.rights.include(api.id) {
         return Err(Refusal::OutOfScope);
     }
-    Ok(Admission { key: key.id, owner: key.owner, api: api.id, forward_credential: api.forward_credential })
+    // Limits are an option of dedicated keys; a shared API holds everyone to its own.
+    let is_held = match key.rights.kind {
+        ApiKind::Serverless => true,
+        ApiKind::Dedicated => key.rights.rate_limited,
+    };
+    Ok(Admission {
+        key: key.id,
+        owner: key.owner,
+        api: api.id,
+        forward_credential: api.forward_credential,
+        limits: api.limits.as_ref().filter(|_| is_held).map(Arc::clone),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{OrganizationId, UserId};
-    use crate::key::{ApiKind, Kind, PlainKey};
+    use crate::key::{Kind, PlainKey};
+    use crate::limit::{Mode, Per, Policy, Rule, Subject, Unit};
     use crate::wire::{ApiRecord, KeyRecord, Record};
     use std::convert::Infallible;
 
@@ -165,6 +189,10 @@ mod tests {
         }
 
         fn api(&mut self, id: u64, path_prefix: &str, owner: Option<u64>) {
+            self.api_with(id, path_prefix, owner, None);
+        }
+
+        fn api_with(&mut self, id: u64, path_prefix: &str, owner: Option<u64>, rate_limit: Option<Policy>) {
             let record = ApiRecord {
                 id: ApiId::from_number(id),
                 kind: owner.map_or(ApiKind::Serverless, |_| ApiKind::Dedicated),
@@ -172,13 +200,23 @@ mod tests {
                 hosts: Vec::new(),
                 path_prefix: path_prefix.to_owned(),
                 forward_credential: false,
-                rate_limit: None,
+                rate_limit,
             };
             self.directory.apply(Record::Api(record)).unwrap();
         }
 
         /// Issues a key of `OWN` and returns its `Authorization` value.
         fn key(&mut self, kind: ApiKind, expires_at_ms: Option<u64>, apis: Option<&[u64]>) -> String {
+            self.key_with(kind, expires_at_ms, apis, false)
+        }
+
+        fn key_with(
+            &mut self,
+            kind: ApiKind,
+            expires_at_ms: Option<u64>,
+            apis: Option<&[u64]>,
+            rate_limited: bool,
+        ) -> String {
             let id = self.directory.keys.len() as u64;
             let key = PlainKey::generate(&self.rules.brand, Kind::Api(kind), |random| {
                 random.fill(id as u8);
@@ -193,7 +231,7 @@ mod tests {
                 user: UserId::from_number(7),
                 expires_at_ms,
                 apis: apis.map(|apis| apis.iter().copied().map(ApiId::from_number).collect()),
-                rate_limited: false,
+                rate_limited,
             };
             self.directory.apply(Record::Key(record)).unwrap();
             format!("Bearer {}", key.reveal())
@@ -241,6 +279,29 @@ mod tests {
         let outside = Decision::Refused(Refusal::OutOfScope);
         assert_eq!(house.decide("/v1", &scoped, 0), outside);
         assert_eq!(house.decide("/v1", &closed, 0), outside);
+    }
+
+    #[test]
+    fn shared_apis_hold_every_key_to_their_limits_and_dedicated_ones_those_that_ask_for_it() {
+        let mut house = House::new();
+        let rule = Rule { unit: Unit::Requests, limit: 1, window_seconds: 1, burst: 1, mode: Mode::Enforce };
+        for (id, path, owner, per) in [(5, "/shared", None, Per::User), (6, "/limited", Some(OWN), Per::Key)] {
+            house.api_with(id, path, owner, Some(Policy { per, rules: vec![rule] }));
+        }
+        let serverless = house.key(ApiKind::Serverless, None, None);
+        let free = house.key(ApiKind::Dedicated, None, None);
+        let held = house.key_with(ApiKind::Dedicated, None, None, true);
+        let counted = |target, key: &str| match house.decide(target, key, 0) {
+            Decision::Allowed(admission) => admission.limits.as_ref().map(|limits| admission.counted(limits)),
+            other @ (Decision::Exempt | Decision::Refused(_) | Decision::Undecided) => panic!("{other:?}"),
+        };
+        let user = Subject::User(UserId::from_number(7));
+        assert_eq!(counted("/shared", &serverless), Some(Counted { api: ApiId::from_number(5), subject: user }));
+        assert_eq!(counted("/v1", &serverless), None);
+        assert_eq!(counted("/limited", &free), None);
+        let key = Subject::Key(KeyId::from_number(2));
+        assert_eq!(counted("/limited", &held), Some(Counted { api: ApiId::from_number(6), subject: key }));
+        assert_eq!(counted("/own", &held), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
 //! | [`push`] | what a control plane tells its workers, and what it knows of them |
+//! | [`usage`] | how many tokens a response used, read in passing |
 //! | [`slots`] | how the workers of one Envoy are told apart in its statistics |
 //!
 //! Every function is total: bad input gets an error value or a refusal, never a panic, because a panic would
@@ -50,5 +51,6 @@ pub mod push;
 pub mod slots;
 pub mod sync;
 pub mod table;
+pub mod usage;
 pub mod verdict;
 pub mod wire;

@@ -33,6 +33,8 @@ pub struct Beat {
     pub slot: Option<usize>,
     /// Numbers that had a worker until now and have none any more.
     pub vacated: Vec<usize>,
+    /// How many workers have a number now.
+    pub workers: usize,
 }
 
 /// Says that `owner`, a random number, lives when a clock that all workers share shows `now_ms`.
@@ -53,8 +55,9 @@ pub fn beat(table: &[u8], owner: u64, now_ms: u64) -> Beat {
         *taken = Slot { owner, beat_ms: now_ms };
     }
     vacated.retain(|number| Some(*number) != slot);
+    let workers = slots.iter().filter(|slot| slot.owner != NOBODY).count();
     let bytes = slots.iter().flat_map(|slot| [slot.owner.to_le_bytes(), slot.beat_ms.to_le_bytes()]);
-    Beat { table: bytes.flatten().collect(), slot, vacated }
+    Beat { table: bytes.flatten().collect(), slot, vacated, workers }
 }
 
 fn read(table: &[u8]) -> [Slot; SLOTS_MAX] {
@@ -97,6 +100,7 @@ mod tests {
                     }
                     None => prop_assert_eq!(living.len(), SLOTS_MAX),
                 }
+                prop_assert_eq!(beat.workers, living.len());
                 let mut vacated = gone;
                 vacated.retain(|slot| Some(*slot) != beat.slot);
                 vacated.sort_unstable();

@@ -30,6 +30,8 @@ pub enum Refusal {
     UnknownApi,
     /// The path can be read in more than one way.
     UnsafePath,
+    /// More than the API's policy allows.
+    RateLimited,
     /// No key set has arrived yet, and the request has waited long enough; or the one that is there may be too old.
     NotReady,
 }
@@ -66,12 +68,14 @@ pub enum Challenge {
 
 const INVALID_KEY: &str = "Incorrect API key provided. Check that the whole key was copied and that it has not been \
                            deleted or reissued.";
+/// The problem type of a refusal by limits.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 const INVALID_TOKEN: Challenge = Challenge::Error("invalid_token");
 const INSUFFICIENT_SCOPE: Challenge = Challenge::Error("insufficient_scope");
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MissingCredential,
         Self::AmbiguousCredential,
         Self::MalformedKey,
@@ -82,6 +86,7 @@ impl Refusal {
         Self::OutOfScope,
         Self::UnknownApi,
         Self::UnsafePath,
+        Self::RateLimited,
         Self::NotReady,
     ];
 
@@ -117,6 +122,9 @@ impl Refusal {
             Self::UnsafePath => row(400, "invalid_path", "unsafe_path", "Invalid path",
                 "The path can be read in more than one way. Send it without empty, dot or encoded segments.",
                 Challenge::None),
+            Self::RateLimited => row(429, "rate_limit_exceeded", "rate_limited", "Rate limit reached",
+                "This API key has used up what this API allows it for now. Try again later.",
+                Challenge::None),
             Self::NotReady => Row {
                 retry_after_seconds: Some(1),
                 ..row(503, "not_ready", "not_ready", "Not ready",
@@ -129,12 +137,24 @@ impl Refusal {
     /// The body of the refusal: an RFC 9457 problem document, as JSON.
     pub fn body(self) -> Vec<u8> {
         let row = self.row();
+        self.problem(row.detail, error_type(row.status), "about:blank", None)
+    }
+
+    /// The body of a refusal by limits. `unit` is what was used up, as OpenAI's own API says it in `error.type`; the
+    /// problem type and `violated-policies` are those of draft-ietf-httpapi-ratelimit-headers-11, section 5.1.
+    pub fn limited_body(detail: &str, unit: &str, violated: &[&str]) -> Vec<u8> {
+        Self::RateLimited.problem(detail, unit, QUOTA_EXCEEDED, Some(violated))
+    }
+
+    fn problem(self, detail: &str, error_type: &str, problem_type: &str, violated: Option<&[&str]>) -> Vec<u8> {
+        let row = self.row();
         let problem = Problem {
-            r#type: "about:blank",
+            r#type: problem_type,
             title: row.title,
             status: row.status,
-            detail: row.detail,
-            error: OpenAiError { message: row.detail, r#type: error_type(row.status), code: row.code, param: None },
+            detail,
+            violated_policies: violated,
+            error: OpenAiError { message: detail, r#type: error_type, code: row.code, param: None },
         };
         // Serializing strings and numbers into memory cannot fail; a body is not worth a panic either way.
         serde_json::to_vec(&problem).unwrap_or_default()
@@ -178,26 +198,29 @@ const fn error_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         403 => "permission_error",
+        429 => "rate_limit_error",
         503 => "server_error",
         _ => "invalid_request_error",
     }
 }
 
 #[derive(Serialize)]
-struct Problem {
-    r#type: &'static str,
-    title: &'static str,
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
     status: u16,
-    detail: &'static str,
-    error: OpenAiError,
+    detail: &'a str,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated_policies: Option<&'a [&'a str]>,
+    error: OpenAiError<'a>,
 }
 
 #[derive(Serialize)]
-struct OpenAiError {
-    message: &'static str,
-    r#type: &'static str,
-    code: &'static str,
-    param: Option<&'static str>,
+struct OpenAiError<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    code: &'a str,
+    param: Option<&'a str>,
 }
 
 #[cfg(test)]

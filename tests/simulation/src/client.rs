@@ -6,6 +6,7 @@ use std::rc::Rc;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, GatewayId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
+use portcullis_core::limit::{Mode, Per, Policy, Rule, Unit};
 use portcullis_core::wire::{ApiRecord, KeyRecord};
 
 use crate::clock::{MINUTE, MS, SECOND};
@@ -18,6 +19,20 @@ use crate::world::{Event, Question, World};
 /// How many APIs and live secrets there are at most.
 const APIS_MAX: usize = 6;
 const KEYS_MAX: usize = 40;
+
+/// A policy that no other number has, or none.
+fn policy(number: u64) -> Option<Policy> {
+    let rule = |window_seconds| Rule {
+        unit: if number.is_multiple_of(5) { Unit::Tokens } else { Unit::Requests },
+        limit: number,
+        window_seconds,
+        burst: number / 2,
+        mode: if number.is_multiple_of(7) { Mode::Observe } else { Mode::Enforce },
+    };
+    let per = if number.is_multiple_of(2) { Per::Key } else { Per::Organization };
+    let rules = (1..=u32::try_from(number % 3).unwrap_or(0)).map(rule).collect::<Vec<_>>();
+    (!rules.is_empty()).then_some(Policy { per, rules })
+}
 
 impl World {
     /// Changes something, if a control plane is up and reaches its database.
@@ -111,7 +126,7 @@ impl World {
                 user: UserId::from_number(number % 3),
                 expires_at_ms: None,
                 apis: self.some_apis(write),
-                rate_limited: false,
+                rate_limited: kind == ApiKind::Dedicated && number.is_multiple_of(2),
             };
             self.put_secret(write, &record);
         }
@@ -174,7 +189,8 @@ impl World {
         let Some(secret) = self.any_secret(write) else { return };
         let apis = self.some_apis(write);
         for (secret, record) in Self::secrets_of_same_key(write, &secret) {
-            write.set_key(secret, Some(KeyRecord { apis: apis.clone(), ..record }));
+            let rate_limited = record.kind == ApiKind::Dedicated && !record.rate_limited;
+            write.set_key(secret, Some(KeyRecord { apis: apis.clone(), rate_limited, ..record }));
         }
     }
 
@@ -191,7 +207,8 @@ impl World {
             }
             Some(id) if self.random.chance(500) || apis.len() >= APIS_MAX => {
                 let before = write.state.apis.get(&id).map(|api| (**api).clone());
-                write.set_api(id, before.map(|api| ApiRecord { path_prefix: format!("/{number}"), ..api }));
+                let (path_prefix, rate_limit) = (format!("/{number}"), policy(number));
+                write.set_api(id, before.map(|api| ApiRecord { path_prefix, rate_limit, ..api }));
             }
             Some(_) | None => {
                 let owner = self.random.one_of(&[None, None, Some(1), Some(2)]).flatten();
@@ -203,7 +220,7 @@ impl World {
                     hosts: Vec::new(),
                     path_prefix: format!("/{number}"),
                     forward_credential: false,
-                    rate_limit: None,
+                    rate_limit: policy(number),
                 };
                 write.set_api(id, Some(record));
             }

@@ -16,9 +16,10 @@ use crate::api::keys::KindName;
 use crate::api::propagation::{PropagationView, WaitQuery, Written};
 use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, WriteError};
 use crate::api::{App, created};
-use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::api::{Api, Price, Route};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
+use crate::domain::rate_limit::RateLimit;
 use crate::storage::{NewApi, View};
 
 /// What to create.
@@ -106,9 +107,7 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
             faults.add("/organization", "a dedicated API belongs to an organization: say which");
         }
     }
-    if let Some(policy) = &request.rate_limit {
-        policy.check(&mut faults);
-    }
+    let rate_limit = request.rate_limit.map(|policy| policy.checked(&mut faults));
     if let Some(price) = &request.price {
         price.check(&mut faults);
     }
@@ -117,7 +116,7 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
         name: name.ok_or_else(Faults::default)?,
         owner: request.organization,
         route: route.ok_or_else(Faults::default)?,
-        rate_limit: request.rate_limit,
+        rate_limit,
         price: request.price,
         forward_credential: request.forward_credential.unwrap_or(false),
     })
@@ -156,8 +155,10 @@ mod tests {
         let body = json!({
             "name": "chat", "kind": "ded", "organization": "acme",
             "match": {"hosts": ["B.example", "a.example", "b.example"], "path_prefix": "/v1/"},
-            "rate_limit": {"rules": [{"unit": "requests", "limit": 0, "window_seconds": 60},
-                                     {"unit": "tokens", "limit": 10_000, "window_seconds": 86_400, "burst": 5}]},
+            "rate_limit": {"per": "organization", "rules": [
+                {"unit": "requests", "limit": 0, "window_seconds": 60},
+                {"unit": "tokens", "limit": 10_000, "window_seconds": 86_400, "burst": 5, "mode": "observe"},
+            ]},
             "price": {"per_call_micros": 7}, "forward_credential": true,
         });
         let answer = harness.post("/v1/apis", body.clone()).await;
@@ -177,6 +178,7 @@ mod tests {
     async fn wrong_fields_are_named_and_nothing_is_created() {
         let harness = Harness::furnished().await;
         let before = harness.fingerprint().await;
+        let one = json!({"unit": "requests", "limit": 1, "window_seconds": 1});
         let rule = |rule: serde_json::Value| json!({"rate_limit": {"rules": [rule]}});
         let cases = [
             (json!({"name": ""}), "/name"),
@@ -193,6 +195,18 @@ mod tests {
             (rule(json!({"unit": "bytes", "limit": 1, "window_seconds": 1})), "/rate_limit/rules/0/unit"),
             (rule(json!({"unit": "tokens", "limit": -1, "window_seconds": 1})), "/rate_limit/rules/0/limit"),
             (rule(json!({"unit": "tokens", "limit": 1, "window_seconds": 0})), "/rate_limit/rules/0/window_seconds"),
+            (
+                rule(json!({"unit": "tokens", "limit": 1, "window_seconds": 1, "mode": "shadow"})),
+                "/rate_limit/rules/0/mode",
+            ),
+            (
+                rule(json!({"unit": "tokens", "limit": 1, "window_seconds": 1, "burst": -1})),
+                "/rate_limit/rules/0/burst",
+            ),
+            (rule(json!({"unit": "tokens", "limit": 1, "window_seconds": 1, "cost": 1})), "/rate_limit/rules/0/cost"),
+            (rule(json!({"unit": "tokens", "limit": 1})), "/rate_limit/rules/0"),
+            (json!({"rate_limit": {"per": "address", "rules": [one]}}), "/rate_limit/per"),
+            (json!({"rate_limit": {"rules": [one, one]}}), "/rate_limit/rules/1"),
             (json!({"price": {"per_call_micros": 1.5}}), "/price/per_call_micros"),
             (json!({"price": {"per_call_micros": 2_000_000_000_000_u64}}), "/price/per_call_micros"),
             (json!({"price": {"per_hour": 1}}), "/price/per_hour"),

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::keys::KindName;
-use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::api::{Api, Price, Route};
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::timestamp::Timestamp;
 
 /// Where an API answers.

@@ -1,4 +1,6 @@
 //! `PATCH /v1/apis/{id}`: change an API (RFC 7396). Its kind and its owner stay: keys were issued for them.
+//!
+//! A place, a policy and a price are each replaced as a whole, so that what is sent is what there is afterwards.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,9 +14,10 @@ use crate::api::caller::Caller;
 use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
 use crate::api::propagation::{WaitQuery, Written};
 use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, NotFound, WriteError};
-use crate::domain::api::{Api, Price, RateLimit, Route};
+use crate::domain::api::{Api, Price, Route};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
+use crate::domain::rate_limit::RateLimit;
 
 /// What to change. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,11 +29,11 @@ pub struct PatchApi {
     /// New hosts and path prefix, both together.
     #[serde(rename = "match")]
     route: Option<Match>,
-    /// A new policy; null for none.
+    /// A new policy in place of the whole old one: what it leaves out has its default. Null for none.
     #[serde(default)]
     #[schema(value_type = Option<RateLimit>)]
     rate_limit: Field<RateLimit>,
-    /// A new price; null for none.
+    /// A new price in place of the whole old one; null for none.
     #[serde(default)]
     #[schema(value_type = Option<Price>)]
     price: Field<Price>,
@@ -59,7 +62,13 @@ impl Change {
 
 /// Changes an API. An admin sets the rate limit of the organization's own, and nothing else.
 #[utoipa::path(
-    patch, path = "/v1/apis/{id}", tag = "apis", request_body = PatchApi,
+    patch, path = "/v1/apis/{id}", tag = "apis",
+    request_body(content = PatchApi, example = json!({
+        "rate_limit": {"per": "organization", "rules": [
+            {"unit": "requests", "limit": 60, "window_seconds": 60, "burst": 10},
+            {"unit": "tokens", "limit": 1_000_000, "window_seconds": 86_400, "mode": "observe"}
+        ]}
+    })),
     params(("id" = String, Path, description = "The API's id"), WaitQuery),
     responses(
         (status = 200, body = Written<ApiView>, description = "The API as it is now"),
@@ -93,20 +102,12 @@ fn parse(request: PatchApi) -> Result<Change, Faults> {
     let read = |route: &Match| Route::parse(route.hosts.as_deref(), &route.path_prefix);
     let route = request.route.as_ref().map(read).transpose();
     let route = route.map_err(|found| faults.extend(found)).ok().flatten();
-    if let Field::Value(policy) = &request.rate_limit {
-        policy.check(&mut faults);
-    }
+    let rate_limit = request.rate_limit.map(|policy| policy.checked(&mut faults));
     if let Field::Value(price) = &request.price {
         price.check(&mut faults);
     }
     faults.check()?;
-    Ok(Change {
-        name,
-        route,
-        rate_limit: request.rate_limit,
-        price: request.price,
-        forward_credential: request.forward_credential,
-    })
+    Ok(Change { name, route, rate_limit, price: request.price, forward_credential: request.forward_credential })
 }
 
 fn apply(before: &Api, change: Change) -> Api {
@@ -136,15 +137,22 @@ mod tests {
         let harness = Harness::furnished().await;
         let path = echo(&harness).await;
         let policy = json!({"rules": [{"unit": "requests", "limit": 1, "window_seconds": 1}]});
+        let observing = json!({"per": "user", "rules": [
+            {"unit": "requests", "limit": 1, "window_seconds": 1, "burst": 0},
+            {"unit": "tokens", "limit": 1, "window_seconds": 1, "mode": "observe"},
+        ]});
         let price = json!({"per_call_micros": 1, "per_million_input_tokens_micros": 2,
                            "per_million_output_tokens_micros": 3});
         let route = json!({"hosts": ["a.example"], "path_prefix": "/v2"});
         let cases = [
             ("name", json!("new"), 0),
+            ("rate_limit", policy.clone(), 1),
             ("rate_limit", policy, 0),
+            ("rate_limit", observing, 1),
             ("price", price, 0),
             ("match", route, 1),
             ("forward_credential", json!(true), 1),
+            ("rate_limit", Value::Null, 1),
             ("rate_limit", Value::Null, 0),
             ("price", Value::Null, 0),
         ];
@@ -162,6 +170,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_policy_replaces_the_whole_one_before_and_the_audit_shows_both() {
+        let harness = Harness::furnished().await;
+        let path = echo(&harness).await;
+        let by_user = json!({"per": "user", "rules": [{"unit": "tokens", "limit": 5, "window_seconds": 9}]});
+        // Said at length, and shown without what has its default.
+        let sent = json!({"per": "key", "rules": [{"unit": "requests", "limit": 60, "window_seconds": 60,
+                                                   "burst": 60, "mode": "enforce"}]});
+        let kept = json!({"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]});
+        harness.patch(&path, json!({"rate_limit": by_user})).await.expect(200);
+        let before = harness.revision();
+        for revision in [json!(before + 1), Value::Null] {
+            let patched = harness.patch(&path, json!({"rate_limit": sent})).await.expect(200);
+            assert_eq!(patched["rate_limit"], kept);
+            assert_eq!(patched["propagation"]["revision"], revision);
+        }
+        let audit = harness.get("/v1/audit?action=api.change").await.expect(200);
+        let [last, first] = audit["items"].as_array().unwrap().as_slice() else { panic!("{audit}") };
+        assert_eq!((&first["before"]["rate_limit"], &first["after"]["rate_limit"]), (&Value::Null, &by_user));
+        assert_eq!((&last["before"]["rate_limit"], &last["after"]["rate_limit"]), (&by_user, &kept));
+        assert_eq!(last["revision"], before + 1);
+    }
+
+    #[tokio::test]
     async fn what_is_wrong_or_in_the_way_is_refused_and_changes_nothing() {
         let harness = Harness::furnished().await;
         let (path, before) = (echo(&harness).await, harness.fingerprint().await);
@@ -169,6 +200,8 @@ mod tests {
             (json!({"name": ""}), "/name"),
             (json!({"match": {"path_prefix": ""}}), "/match/path_prefix"),
             (json!({"rate_limit": {"rules": []}}), "/rate_limit/rules"),
+            (json!({"rate_limit": {"per": "user"}}), "/rate_limit"),
+            (json!({"rate_limit": {"per": "team", "rules": []}}), "/rate_limit/per"),
             (json!({"price": {"per_call_micros": -1}}), "/price/per_call_micros"),
             (json!({"kind": "dedicated"}), "/kind"),
             (json!({"organization": "acme"}), "/organization"),

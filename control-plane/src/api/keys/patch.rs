@@ -34,7 +34,7 @@ pub struct PatchRequest {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100)]
     apis: Field<Vec<String>>,
-    /// Whether the key is held to rate limits. Only for dedicated keys.
+    /// Whether the key is held to the rate limits of the APIs that it calls. Only for dedicated keys.
     rate_limit_enabled: Option<bool>,
 }
 
@@ -167,6 +167,25 @@ mod tests {
         assert_eq!(harness.revision(), before);
         harness.patch(&path, json!({"expires_at": null})).await.expect(200);
         assert_eq!(harness.revision(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn rate_limiting_is_switched_in_a_revision_and_not_twice() {
+        let harness = Harness::furnished().await;
+        let path = key(&harness, "dedicated").await;
+        for (enabled, revisions) in [(true, 1), (true, 0), (false, 1), (false, 0)] {
+            let before = harness.revision();
+            let patched = harness.patch(&path, json!({"rate_limit_enabled": enabled})).await.expect(200);
+            assert_eq!(patched["rate_limit_enabled"], enabled);
+            assert_eq!(patched["propagation"].is_null(), revisions == 0);
+            assert_eq!(harness.revision(), before + revisions);
+        }
+        let audit = harness.get("/v1/audit?action=key.change").await.expect(200);
+        let switched =
+            audit["items"].as_array().unwrap().iter().map(|entry| {
+                (entry["before"]["rate_limit_enabled"].clone(), entry["after"]["rate_limit_enabled"].clone())
+            });
+        assert_eq!(switched.collect::<Vec<_>>(), [(json!(true), json!(false)), (json!(false), json!(true))]);
     }
 
     #[tokio::test]

@@ -1,7 +1,16 @@
 //! What both databases must do alike, besides the laws of the change log.
 
+use portcullis_core::api::Access;
+use portcullis_core::limit::{self, Policy};
+use portcullis_core::path::Prefix;
+use portcullis_core::wire::Record;
+
+use super::replica::records;
 use super::*;
+use crate::domain::api::Route;
 use crate::domain::audit::{Action, Outcome, Refusal};
+use crate::domain::gateway::Serves;
+use crate::domain::rate_limit::{Mode, Per, RateLimit, Rule, Unit};
 
 on_both! {
     async fn every_write_leaves_an_audit_entry_with_its_revision(fixture: &Fixture) {
@@ -16,6 +25,45 @@ on_both! {
         assert_eq!(actions, [Action::BootstrapCreate, Action::OrganizationCreate, Action::KeyIssue]);
         let said = format!("{page:?}");
         assert!(!said.contains(&key.digest.to_string()), "no digest in the audit");
+    }
+
+    async fn a_policy_and_who_is_held_to_it_are_told_by_snapshot_and_by_delta(fixture: &Fixture) {
+        let mut write = fixture.write().await;
+        let rule = Rule { unit: Unit::Tokens, limit: 9, window_seconds: 60, burst: None, mode: Mode::Observe };
+        let new = NewApi {
+            name: name("echo"),
+            access: Access::Dedicated(fixture.organization),
+            route: Route { hosts: Vec::new(), path_prefix: Prefix::read("/v1").unwrap() },
+            rate_limit: Some(RateLimit { per: Per::Organization, rules: vec![rule] }),
+            price: None,
+            forward_credential: false,
+        };
+        write.create_api(new).await.unwrap().unwrap();
+        let new = NewKey { kind: ApiKind::Dedicated, rate_limit_enabled: true, ..fixture.new_key() };
+        let key = write.issue_key(new, &fixture.secret()).await.unwrap();
+        let until = Handover::Overlap(Timestamp::from_unix_ms(NOW_MS + 60_000));
+        write.reissue_key(&key, None, until, &fixture.secret()).await.unwrap();
+        write.commit().await.unwrap();
+        let Delta::Page { body, .. } = fixture.store.delta(0, 1, &Serves::Everything).await.unwrap() else {
+            panic!("too far");
+        };
+        let snapshot = fixture.store.snapshot(&Serves::Everything).await.unwrap();
+        let expected = Policy {
+            per: limit::Per::Organization,
+            rules: vec![limit::Rule {
+                unit: limit::Unit::Tokens,
+                limit: 9,
+                window_seconds: 60,
+                burst: 9,
+                mode: limit::Mode::Observe,
+            }],
+        };
+        for told in [records(&body), records(&snapshot.pages[0])] {
+            let [Record::Api(api), Record::Key(one), Record::Key(other)] = told.as_slice() else { panic!("{told:?}") };
+            assert_eq!(api.rate_limit, Some(expected.clone()));
+            // Both secrets of the key.
+            assert_eq!((one.rate_limited, other.rate_limited), (true, true));
+        }
     }
 
     async fn a_refusal_is_recorded_by_itself(fixture: &Fixture) {
@@ -66,7 +114,7 @@ on_both! {
         let mut ids = a.into_iter().chain(b).collect::<Vec<_>>();
         ids.sort_unstable();
         ids.dedup();
-        let snapshot = fixture.store.snapshot(&crate::domain::gateway::Serves::Everything).await.unwrap();
+        let snapshot = fixture.store.snapshot(&Serves::Everything).await.unwrap();
         assert_eq!((ids.len(), snapshot.keys, snapshot.at.revision), (40, 40, 40));
         fixture.store.refresh().await.unwrap();
         assert_eq!(fixture.store.feed().news().revision, 40, "the third process hears of it");

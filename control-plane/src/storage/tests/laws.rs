@@ -2,108 +2,34 @@
 //! deltas, at whatever moments, ends with what is in the database; a worker of a gateway that serves some APIs only,
 //! with what concerns these.
 
-use std::collections::BTreeMap;
-
 use portcullis_core::api::Access;
 use portcullis_core::id::ApiId;
 use portcullis_core::path::Prefix;
-use portcullis_core::wire::{Body, Content, Header, PAGE_BYTES_MAX, Page, Record};
+use portcullis_core::wire::Record;
 use proptest::prelude::*;
 
+use super::replica::{Replica, records};
 use super::*;
 use crate::domain::api::{Api, Route};
 use crate::domain::audit::Action;
 use crate::domain::gateway::{Gateway, Serves};
-
-/// What a worker knows.
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Replica {
-    revision: u64,
-    keys: BTreeMap<String, Record>,
-    apis: BTreeMap<ApiId, Record>,
-}
-
-impl Replica {
-    fn load(&mut self, snapshot: &Snapshot) {
-        *self = Self { revision: snapshot.at.revision, ..Self::default() };
-        for body in &snapshot.pages {
-            for record in records(body) {
-                assert!(matches!(record, Record::Key(_) | Record::Api(_)));
-                self.apply(record);
-            }
-        }
-        assert_eq!(self.keys.len(), usize::try_from(snapshot.keys).unwrap());
-    }
-
-    fn apply(&mut self, record: Record) {
-        match &record {
-            Record::DeleteKey(digest) => self.keys.remove(&digest.to_string()),
-            Record::DeleteApi(api) => self.apis.remove(api),
-            Record::Key(key) => self.keys.insert(key.digest.to_string(), record),
-            Record::Api(api) => self.apis.insert(api.id, record),
-        };
-    }
-
-    /// Applies one delta, if the worker is near enough for one. Returns the number of its records.
-    async fn follow(&mut self, store: &Store) -> usize {
-        self.follow_as(store, &Serves::Everything).await
-    }
-
-    /// Does what the sync port does for a worker of this gateway.
-    async fn follow_gateway(&mut self, store: &Store, gateway: &Gateway) {
-        if self.revision < gateway.scope_revision {
-            self.load(&store.snapshot(&gateway.serves).await.unwrap());
-        } else {
-            self.follow_as(store, &gateway.serves).await;
-        }
-    }
-
-    async fn follow_as(&mut self, store: &Store, serves: &Serves) -> usize {
-        match store.delta(self.revision, store.feed().news().revision, serves).await.unwrap() {
-            Delta::Page { to, more, body } => {
-                assert_eq!(more, to < store.feed().news().revision);
-                let records = records(&body);
-                let order = records.iter().map(|record| match record {
-                    Record::DeleteKey(_) | Record::DeleteApi(_) => 0,
-                    Record::Api(_) => 1,
-                    Record::Key(_) => 2,
-                });
-                assert!(order.is_sorted(), "deletions first, then APIs, then keys");
-                let count = records.len();
-                assert!(to >= self.revision);
-                assert!(count == 0 || to > self.revision);
-                records.into_iter().for_each(|record| self.apply(record));
-                self.revision = to;
-                count
-            }
-            Delta::TooFar => {
-                self.load(&store.snapshot(serves).await.unwrap());
-                self.keys.len() + self.apis.len()
-            }
-        }
-    }
-}
-
-fn records(body: &Body) -> Vec<Record> {
-    let content = Content::Delta { from: u64::MAX, to: u64::MAX, more: true };
-    let header = Header { poll: u64::MAX, epoch: Epoch::from_number(1), now_ms: u64::MAX, content, lease: None };
-    let bytes = body.page(&header).unwrap();
-    assert!(bytes.len() <= PAGE_BYTES_MAX);
-    Page::parse(&bytes).unwrap().records
-}
+use crate::domain::rate_limit::{Mode, Per, RateLimit, Rule, Unit};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Issue,
+    /// A dedicated key, held to rate limits or not, or a serverless one.
+    Issue(Option<bool>),
     IssueAndRevoke,
     Revoke(usize),
     Reissue(usize, Handover),
     EndOverlaps,
     Scope(usize, u8),
+    Hold(usize, bool),
     Serve(u8),
     Rename(usize),
-    CreateApi(u8),
+    CreateApi(u8, Option<RateLimit>),
     MoveApi(usize, u8),
+    LimitApi(usize, Option<RateLimit>),
     DeleteApi(usize),
     Abandon,
     Follow,
@@ -112,20 +38,32 @@ enum Step {
 fn arbitrary_step() -> impl Strategy<Value = Step> {
     let place = 0_usize..64;
     prop_oneof![
-        4 => Just(Step::Issue),
+        4 => any::<Option<bool>>().prop_map(Step::Issue),
         1 => Just(Step::IssueAndRevoke),
         2 => place.clone().prop_map(Step::Revoke),
         3 => (place.clone(), arbitrary_handover()).prop_map(|(key, handover)| Step::Reissue(key, handover)),
         1 => Just(Step::EndOverlaps),
         2 => (place.clone(), any::<u8>()).prop_map(|(key, apis)| Step::Scope(key, apis)),
+        1 => (place.clone(), any::<bool>()).prop_map(|(key, held)| Step::Hold(key, held)),
         1 => any::<u8>().prop_map(Step::Serve),
         1 => place.clone().prop_map(Step::Rename),
-        1 => any::<u8>().prop_map(Step::CreateApi),
+        1 => (any::<u8>(), arbitrary_limit()).prop_map(|(number, limit)| Step::CreateApi(number, limit)),
+        1 => (place.clone(), arbitrary_limit()).prop_map(|(api, limit)| Step::LimitApi(api, limit)),
         1 => (place.clone(), any::<u8>()).prop_map(|(api, prefix)| Step::MoveApi(api, prefix)),
         1 => place.prop_map(Step::DeleteApi),
         1 => Just(Step::Abandon),
         3 => Just(Step::Follow),
     ]
+}
+
+fn arbitrary_limit() -> impl Strategy<Value = Option<RateLimit>> {
+    let unit = prop::sample::select(vec![Unit::Requests, Unit::Tokens]);
+    let mode = prop::sample::select(vec![Mode::Enforce, Mode::Observe]);
+    let rule = (unit, 0..3_u64, 1..3_u32, prop::option::of(0..3_u64), mode)
+        .prop_map(|(unit, limit, window_seconds, burst, mode)| Rule { unit, limit, window_seconds, burst, mode });
+    let per = prop::sample::select(vec![Per::Key, Per::User, Per::Organization]);
+    let limit = (per, prop::collection::vec(rule, 1..4)).prop_map(|(per, rules)| RateLimit { per, rules });
+    prop::option::of(limit)
 }
 
 fn arbitrary_handover() -> impl Strategy<Value = Handover> {
@@ -161,13 +99,32 @@ async fn delta(fixture: &Fixture, from: u64) -> Delta {
 }
 
 impl Fixture {
+    /// A key to issue: a dedicated one, held to rate limits or not, or a serverless one.
+    fn new_key_held(&self, held: Option<bool>) -> NewKey {
+        let kind = if held.is_some() { ApiKind::Dedicated } else { ApiKind::Serverless };
+        NewKey { kind, rate_limit_enabled: held == Some(true), ..self.new_key() }
+    }
+
+    /// An API to create: every other one is dedicated.
+    fn new_api(&self, number: u8, rate_limit: Option<RateLimit>) -> NewApi {
+        let is_dedicated = number.is_multiple_of(2);
+        NewApi {
+            name: name(&format!("api {number}")),
+            access: if is_dedicated { Access::Dedicated(self.organization) } else { Access::Serverless },
+            route: route(number),
+            rate_limit,
+            price: None,
+            forward_credential: false,
+        }
+    }
+
     /// Takes one step, and keeps the model of what must be there.
     async fn step(&self, step: &Step, live: &mut Vec<Key>, apis: &mut Vec<Api>, gateway: &mut Gateway) {
         let mut write = self.write().await;
         let at = |index: usize, length: usize| (length > 0).then(|| index % length.max(1));
         match step {
             Step::Follow => return,
-            Step::Issue => live.push(self.issue(&mut write).await),
+            Step::Issue(held) => live.push(write.issue_key(self.new_key_held(*held), &self.secret()).await.unwrap()),
             Step::Abandon => {
                 self.issue(&mut write).await;
                 return drop(write);
@@ -195,6 +152,13 @@ impl Fixture {
                 write.change_key(&live[index], &after).await.unwrap();
                 live[index] = after;
             }
+            Step::Hold(index, held) => {
+                let Some(index) = at(*index, live.len()) else { return };
+                let held = *held && live[index].kind == ApiKind::Dedicated;
+                let after = Key { rate_limit_enabled: held, ..live[index].clone() };
+                write.change_key(&live[index], &after).await.unwrap();
+                live[index] = after;
+            }
             Step::Serve(bits) => {
                 let after = Gateway { serves: Serves::Apis(some_of(apis, *bits)), ..gateway.clone() };
                 write.change_gateway(gateway, after).await.unwrap().unwrap();
@@ -205,15 +169,8 @@ impl Fixture {
                 write.change_key(&live[index], &after).await.unwrap();
                 live[index] = after;
             }
-            Step::CreateApi(number) => {
-                let new = NewApi {
-                    name: name(&format!("api {number}")),
-                    access: Access::Serverless,
-                    route: route(*number),
-                    rate_limit: None,
-                    price: None,
-                    forward_credential: false,
-                };
+            Step::CreateApi(number, limit) => {
+                let new = self.new_api(*number, limit.clone());
                 let Ok(api) = write.create_api(new).await.unwrap() else { return };
                 apis.push(api);
             }
@@ -223,6 +180,12 @@ impl Fixture {
                 if write.change_api(&apis[index], &after).await.unwrap().is_err() {
                     return;
                 }
+                apis[index] = after;
+            }
+            Step::LimitApi(index, limit) => {
+                let Some(index) = at(*index, apis.len()) else { return };
+                let after = Api { rate_limit: limit.clone(), ..apis[index].clone() };
+                write.change_api(&apis[index], &after).await.unwrap().unwrap();
                 apis[index] = after;
             }
             Step::DeleteApi(index) => {
@@ -247,16 +210,19 @@ fn model(revision: u64, live: &[Key], apis: &[Api]) -> Replica {
     model
 }
 
-/// What of the model concerns a gateway. All APIs and keys of these tests are serverless.
+/// What of the model concerns a gateway. All APIs and keys of these tests are serverless or of one organization.
 fn concerning(mut model: Replica, serves: &Serves) -> Replica {
     let Serves::Apis(served) = serves else { return model };
     model.apis.retain(|api, _| served.contains(api));
-    let there = model.apis.keys().copied().collect::<Vec<_>>();
+    let there = model.apis.values().map(|record| match record {
+        Record::Api(api) => (api.id, api.kind),
+        Record::Key(_) | Record::DeleteKey(_) | Record::DeleteApi(_) => panic!("{record:?}"),
+    });
+    let there = there.collect::<Vec<_>>();
     model.keys.retain(|_, record| match record {
-        Record::Key(key) => match &key.apis {
-            None => !there.is_empty(),
-            Some(apis) => apis.iter().any(|api| there.contains(api)),
-        },
+        Record::Key(key) => {
+            there.iter().any(|(api, kind)| *kind == key.kind && key.apis.as_ref().is_none_or(|apis| apis.contains(api)))
+        }
         Record::DeleteKey(_) | Record::Api(_) | Record::DeleteApi(_) => panic!("{record:?}"),
     });
     model
@@ -377,14 +343,7 @@ on_both! {
 
     async fn a_delta_for_apis_that_are_no_more_or_from_a_database_that_went_back_needs_a_snapshot(fixture: &Fixture) {
         let mut write = fixture.write().await;
-        let new = NewApi {
-            name: name("echo"),
-            access: Access::Serverless,
-            route: route(1),
-            rate_limit: None,
-            price: None,
-            forward_credential: false,
-        };
+        let new = fixture.new_api(1, None);
         let api = write.create_api(new).await.unwrap().unwrap();
         write.commit().await.unwrap();
         let key = fixture.issue_many(1).await.remove(0);

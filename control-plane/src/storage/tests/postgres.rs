@@ -11,6 +11,11 @@ const SERVER: &str = "PORTCULLIS_TEST_POSTGRES_URL";
 
 /// A new and empty database on the server of the tests. It goes with the server.
 pub async fn new_database() -> Location {
+    new_database_and_its_url().await.0
+}
+
+/// The same, with its URL for whoever is to do something to it first.
+pub async fn new_database_and_its_url() -> (Location, String) {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let server = std::env::var(SERVER).unwrap_or_else(|_| panic!("{SERVER} is not set: run `make test`"));
     let database = format!("test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::SeqCst));
@@ -19,7 +24,8 @@ pub async fn new_database() -> Location {
     sqlx::query(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let (address, _) = server.rsplit_once('/').unwrap();
-    Location::Postgres(format!("{address}/{database}").parse().unwrap())
+    let url = format!("{address}/{database}");
+    (Location::Postgres(url.parse().unwrap()), url)
 }
 
 #[tokio::test]

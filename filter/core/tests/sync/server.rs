@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
+use portcullis_core::limit::{Mode, Per, Policy, Rule, Unit};
 use portcullis_core::wire::{ApiRecord, Ask, Body, Content, Epoch, Header, KeyRecord, Lease, Poll, Record};
 use proptest::prelude::*;
 
 pub const KEYS: u16 = 24;
 pub const APIS: u64 = 3;
 
-/// What is live at one revision: keys by number to their issue, and APIs.
-pub type State = (BTreeMap<u16, u64>, BTreeMap<u64, String>);
+/// What is live at one revision: keys and APIs by number, each with the revision that it is of.
+pub type State = (BTreeMap<u16, u64>, BTreeMap<u64, u64>);
 
 pub fn digest(key: u16) -> Digest {
     Digest::of(&key.to_be_bytes())
 }
 
-fn key_record(key: u16, issue: u64) -> Record {
-    Record::Key(KeyRecord {
+pub fn key_record(key: u16, issue: u64) -> KeyRecord {
+    KeyRecord {
         id: KeyId::from_number(issue),
         digest: digest(key),
         kind: ApiKind::Serverless,
@@ -27,20 +28,22 @@ fn key_record(key: u16, issue: u64) -> Record {
         user: UserId::from_number(issue % 3),
         expires_at_ms: None,
         apis: None,
-        rate_limited: false,
-    })
+        rate_limited: issue.is_multiple_of(2),
+    }
 }
 
-fn api_record(api: u64, path_prefix: &str) -> Record {
-    Record::Api(ApiRecord {
+/// The API with the prefix that it was given by the revision `issue`, and a policy that tells this from any other.
+pub fn api_record(api: u64, issue: u64) -> ApiRecord {
+    let rule = Rule { unit: Unit::Requests, limit: issue, window_seconds: 60, burst: issue, mode: Mode::Enforce };
+    ApiRecord {
         id: ApiId::from_number(api),
         kind: ApiKind::Serverless,
         organization: None,
         hosts: Vec::new(),
-        path_prefix: path_prefix.to_owned(),
+        path_prefix: format!("/{api}/{issue}"),
         forward_credential: false,
-        rate_limit: None,
-    })
+        rate_limit: (!issue.is_multiple_of(3)).then(|| Policy { per: Per::User, rules: vec![rule] }),
+    }
 }
 
 /// A control plane that remembers its state at every revision.
@@ -71,7 +74,7 @@ impl Server {
         match change {
             Change::Issue(key) => drop(keys.insert(key, issue)),
             Change::Delete(key) => drop(keys.remove(&key)),
-            Change::PutApi(api) => drop(apis.insert(api, format!("/{api}/{issue}"))),
+            Change::PutApi(api) => drop(apis.insert(api, issue)),
             Change::DeleteApi(api) => drop(apis.remove(&api)),
         }
         self.history.push((keys, apis));
@@ -109,18 +112,18 @@ impl Server {
         records.extend(old.0.keys().filter(|k| !new.0.contains_key(k)).map(|k| Record::DeleteKey(digest(*k))));
         let gone = old.1.keys().filter(|api| !new.1.contains_key(api));
         records.extend(gone.map(|api| Record::DeleteApi(ApiId::from_number(*api))));
-        let changed = new.1.iter().filter(|(api, prefix)| old.1.get(api) != Some(prefix));
-        records.extend(changed.map(|(api, prefix)| api_record(*api, prefix)));
+        let changed = new.1.iter().filter(|(api, issue)| old.1.get(api) != Some(issue));
+        records.extend(changed.map(|(api, issue)| Record::Api(api_record(*api, *issue))));
         let changed = new.0.iter().filter(|(key, issue)| old.0.get(key) != Some(issue));
-        records.extend(changed.map(|(key, issue)| key_record(*key, *issue)));
+        records.extend(changed.map(|(key, issue)| Record::Key(key_record(*key, *issue))));
         (Content::Delta { from, to, more }, records)
     }
 
     /// Five records a part, so that even a small state has several.
     pub fn snapshot(&self, revision: u64, part: u32) -> (Content, Vec<Record>) {
         let (keys, apis) = &self.history[revision as usize];
-        let mut records = apis.iter().map(|(api, prefix)| api_record(*api, prefix)).collect::<Vec<_>>();
-        records.extend(keys.iter().map(|(key, issue)| key_record(*key, *issue)));
+        let mut records = apis.iter().map(|(api, issue)| Record::Api(api_record(*api, *issue))).collect::<Vec<_>>();
+        records.extend(keys.iter().map(|(key, issue)| Record::Key(key_record(*key, *issue))));
         let parts = records.len().div_ceil(5).max(1) as u32;
         let records = records.into_iter().skip(5 * part as usize).take(5).collect();
         let keys = keys.len() as u32;

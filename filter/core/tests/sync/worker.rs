@@ -6,7 +6,7 @@ use portcullis_core::sync::{Rejection, Replica, Slice, Step};
 use portcullis_core::wire::{Cursor, Poll};
 use proptest::prelude::*;
 
-use crate::server::{KEYS, Server, State, digest};
+use crate::server::{KEYS, Server, State, api_record, digest, key_record};
 
 /// Every revision that there has been, by epoch and revision.
 pub type States = BTreeMap<(u64, u64), State>;
@@ -122,11 +122,13 @@ impl Worker {
         let (keys, apis) = &states[&(cursor.epoch.number(), cursor.revision)];
         assert_eq!(directory.keys.len(), keys.len());
         for key in 0..KEYS {
-            let found = directory.keys.find(&digest(key)).map(|found| found.id.number());
-            assert_eq!(found.as_ref(), keys.get(&key));
+            let found = directory.keys.find(&digest(key)).map(|found| (found.id, found.rights.rate_limited));
+            let told = keys.get(&key).map(|issue| key_record(key, *issue));
+            assert_eq!(found, told.map(|key| (key.id, key.rate_limited)));
         }
-        let shown = directory.apis.records().map(|api| (api.id.number(), api.path_prefix.clone()));
-        assert_eq!(&shown.collect::<BTreeMap<_, _>>(), apis);
+        let shown = directory.apis.records().map(|api| (api.id.number(), api.clone()));
+        let told = apis.iter().map(|(api, issue)| (*api, api_record(*api, *issue)));
+        assert_eq!(shown.collect::<BTreeMap<_, _>>(), told.collect());
     }
 }
 

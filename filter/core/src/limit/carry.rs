@@ -1,0 +1,68 @@
+//! What has been used under one policy, taken over into another.
+//!
+//! A policy change must take effect at once without handing out a second quota. What a rule's callers have used is a
+//! number of units, and that is what is taken over: of 60 a minute of which 60 are used, 100 a minute leave 40. Each new
+//! rule takes it from the old rule that is most like it: the same unit, then the nearest window, then the same limit. What
+//! comes from another window can use a rule up, but not put it into debt: a day's units are no minute's.
+//!
+//! Workers hear of a change one after the other. Until all have, one may turn the meters to its policy and another back
+//! again; that loses nothing, because meters that a policy has no rule for stay until their units have come back.
+
+use super::counters::{METERS_MAX, Meter};
+use super::gcra::{Tat, ticks};
+use super::policy::Rule;
+
+/// The meters of these rules, in their order, and behind them those of rules that are no more.
+pub fn carry(old: &[Meter], rules: &[Rule], now_ns: u64) -> Vec<Meter> {
+    let mut is_taken = vec![false; old.len()];
+    let mut sources: Vec<Option<usize>> = vec![None; rules.len()];
+    // Equal rules find each other first, so that a rule which only moved is not taken for another.
+    let likenesses: [fn(&Meter, &Rule) -> bool; 2] = [Meter::is_of, is_of_window];
+    for is_like in likenesses {
+        for (source, rule) in sources.iter_mut().zip(rules).filter(|(source, _)| source.is_none()) {
+            let mut candidates = old.iter().zip(&mut is_taken).enumerate();
+            let found = candidates.find(|(_, (meter, is_taken))| !**is_taken && is_like(meter, rule));
+            if let Some((place, (_, is_taken))) = found {
+                *is_taken = true;
+                *source = Some(place);
+            }
+        }
+    }
+    let own = rules.iter().zip(&sources).map(|(rule, source)| {
+        let source = source.and_then(|place| old.get(place)).or_else(|| nearest(old, rule));
+        Meter::new(rule, source.map_or_else(Tat::default, |meter| converted(meter, rule, now_ns)))
+    });
+    let mut meters = own.collect::<Vec<_>>();
+    let left_over = old.iter().zip(&is_taken).filter(|(meter, is_taken)| !**is_taken && !meter.is_spent(now_ns));
+    meters.extend(left_over.map(|(meter, _)| *meter).take(METERS_MAX.saturating_sub(rules.len())));
+    meters
+}
+
+fn is_of_window(meter: &Meter, rule: &Rule) -> bool {
+    meter.unit == rule.unit && meter.window_seconds == rule.window_seconds
+}
+
+/// Of the meters that count the same, the one whose window is nearest in proportion.
+fn nearest<'m>(old: &'m [Meter], rule: &Rule) -> Option<&'m Meter> {
+    let proportion = |meter: &&Meter| {
+        let longer = u64::from(meter.window_seconds.max(rule.window_seconds));
+        let shorter = u64::from(meter.window_seconds.min(rule.window_seconds)).max(1);
+        longer.saturating_mul(1_000).checked_div(shorter)
+    };
+    old.iter().filter(|meter| meter.unit == rule.unit).min_by_key(proportion)
+}
+
+/// A meter's units, as this rule counts them.
+fn converted(meter: &Meter, rule: &Rule, now_ns: u64) -> Tat {
+    let used = meter.tat.0.saturating_sub(ticks(meter.limit, now_ns));
+    if used == 0 {
+        return Tat::default();
+    }
+    let used = if meter.window_seconds == rule.window_seconds {
+        used
+    } else {
+        let scaled = used.saturating_mul(u128::from(rule.window_seconds));
+        scaled.div_ceil(u128::from(meter.window_seconds.max(1))).min(rule.burst_ticks())
+    };
+    Tat(rule.ticks(now_ns).saturating_add(used))
+}

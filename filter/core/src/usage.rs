@@ -1,0 +1,109 @@
+//! How many tokens a response used, read while it passes.
+//!
+//! An OpenAI-style API says in each response what it used: a JSON document has a member `usage`, and a stream of
+//! Server-Sent Events has it in one of its last events. A [`Reader`] is shown each chunk of the body once, keeps a few
+//! numbers of it and nothing else, and in the end says what it has learned. It owns no memory beyond itself, whatever
+//! the body does: `json` skips over what it need not understand by counting brackets, and `events` cuts a stream
+//! into documents.
+//!
+//! What counts as usage depends on where it stands, never on text: the member `usage` of a document's object, or of
+//! the object `response` within it, as in events of the Responses API. What callers and models write stands in strings
+//! or deeper down, so they can neither forge usage nor hide it. Where JSON leaves a choice, the reader reads as
+//! `serde_json` does: escapes in names are decoded, and of members with one name the last one holds.
+//!
+//! A caller must not escape a limit by not asking for usage or by hanging up. So a stream without it is estimated: models
+//! send about one token in each event. A document without it is unknown.
+//!
+//! The upstream is trusted to write JSON, but the reader does not fail if it does not: there is no bad input, only
+//! input without usage. Usage counts from the brace that ends it, so that what comes after, or does not come, is no
+//! matter.
+
+mod counts;
+mod events;
+mod json;
+mod skip;
+
+use events::Events;
+use json::Document;
+
+/// What a response used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// The response says so.
+    Read(Tokens),
+    /// The response is a stream that does not say so, or was cut off before it did.
+    Estimated {
+        /// One for each event that is a JSON object, and what the stream said of the prompt, if it did.
+        total: u64,
+    },
+    /// The response is a document that says nothing of usage.
+    Unknown,
+}
+
+/// Numbers of tokens as a response states them, each at most [`TOKENS_MAX`] unless it is a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokens {
+    /// Those of the caller's input; zero if the response does not say.
+    pub prompt: u64,
+    /// Those that the model wrote; zero if the response does not say, as for embeddings.
+    pub completion: u64,
+    /// All: what the response states as such, otherwise the sum.
+    pub total: u64,
+}
+
+/// The largest number that is taken for one of tokens.
+pub const TOKENS_MAX: u64 = 1_000_000_000_000;
+
+/// Reads the usage of one response.
+#[derive(Debug, Clone)]
+pub struct Reader(Body);
+
+#[derive(Debug, Clone)]
+enum Body {
+    Json(Document),
+    Events(Events),
+}
+
+impl Reader {
+    /// A reader for a response with these headers, if it is JSON or a stream of events and not compressed.
+    pub fn for_content_type(content_type: &[u8], content_encoding: Option<&[u8]>) -> Option<Self> {
+        let encoding = content_encoding.unwrap_or_default().trim_ascii();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
+            return None;
+        }
+        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if media_type.eq_ignore_ascii_case(b"text/event-stream") {
+            return Some(Self(Body::Events(Events::default())));
+        }
+        is_json(media_type).then(|| Self(Body::Json(Document::default())))
+    }
+
+    /// Reads on. Where one chunk ends and the next begins makes no difference.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        match &mut self.0 {
+            Body::Json(document) => document.feed(chunk),
+            Body::Events(events) => events.feed(chunk),
+        }
+    }
+
+    /// What the response used, as far as it came.
+    pub fn finish(self) -> Usage {
+        match self.0 {
+            Body::Json(document) => document.usage().map_or(Usage::Unknown, |counts| Usage::Read(counts.tokens())),
+            Body::Events(events) => events.finish(),
+        }
+    }
+}
+
+/// `application/json`, or a type that says with its suffix that it is JSON (RFC 6839, section 3.1).
+fn is_json(media_type: &[u8]) -> bool {
+    let Some((application, subtype)) = media_type.split_at_checked(b"application/".len()) else { return false };
+    if !application.eq_ignore_ascii_case(b"application/") {
+        return false;
+    }
+    let suffix = subtype.last_chunk::<5>().is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"));
+    suffix || subtype.eq_ignore_ascii_case(b"json")
+}
+
+#[cfg(test)]
+mod tests;
