@@ -1,4 +1,6 @@
 //! A limit of N admits exactly N, with 1, 2 and 4 workers, under a load on many connections.
+//!
+//! Envoy answers what passes by itself, so that the load is one for its filter and not for the upstream.
 
 use std::time::{Duration, Instant};
 

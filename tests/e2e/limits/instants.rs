@@ -68,9 +68,12 @@ async fn whoever_waits_as_long_as_was_announced_passes() {
     let api = house.limited_api("uneven", requests(10, 7)).await;
     assert_eq!(passed(&house, &api.path, &key.secret, 10).await, 10);
     for _ in 0..3 {
+        // What has come back meanwhile is used up first.
         let mut answer = call(&house, &api.path, &key.secret).await;
-        while answer.status == Some(200) {
-            answer = call(&house, &api.path, &key.secret).await;
+        for _ in 0..10 {
+            if answer.status == Some(200) {
+                answer = call(&house, &api.path, &key.secret).await;
+            }
         }
         tokio::time::sleep(retry_after(&answer)).await;
         assert_eq!(call(&house, &api.path, &key.secret).await.status, Some(200));
