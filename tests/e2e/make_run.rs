@@ -152,9 +152,16 @@ async fn make_run_shows_a_tour_that_works_stops_cleanly_and_keeps_the_keys() {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::start(folder.path()).await;
     let pasted = paste(&run.tour()).await;
-    for seen in
-        ["chat.completion", "data: [DONE]", "401 Unauthorized", "insufficient_scope", "invalid_api_key", "revoked"]
-    {
+    for seen in [
+        "chat.completion",
+        "data: [DONE]",
+        "401 Unauthorized",
+        "insufficient_scope",
+        "429 Too Many Requests",
+        "retry-after: 1",
+        "invalid_api_key",
+        "revoked",
+    ] {
         assert!(pasted.contains(seen), "the tour shows no {seen}: {pasted}");
     }
     let issued = run.issue().await;

@@ -39,8 +39,8 @@ pub struct Tour<'a> {
 impl Tour<'_> {
     /// The whole text.
     pub fn text(&self) -> String {
-        [self.places(), self.token(), self.serverless(), self.streaming_and_python(), self.dedicated(), self.ending()]
-            .join("\n")
+        let steps = [self.serverless(), self.streaming_and_python(), self.dedicated(), self.limited(), self.ending()];
+        [self.places(), self.token()].into_iter().chain(steps).collect::<Vec<_>>().join("\n")
     }
 
     fn envoy(&self) -> String {
@@ -146,15 +146,29 @@ curl -sS {envoy}/v1/chat/completions -H "Authorization: Bearer $DEDICATED" -d '{
         )
     }
 
+    fn limited(&self) -> String {
+        format!(
+            r#"# 7. That API allows 60 requests a minute, and this key is held to it: see in the headers what is left (RateLimit), and
+#    call until a call is refused (429). One more passes each second: Retry-After says when.
+curl -sS -i {envoy}/dedicated/v1/models -H "Authorization: Bearer $DEDICATED"; echo
+for CALL in $(seq 200); do
+  ANSWER=$(curl -sS -i {envoy}/dedicated/v1/models -H "Authorization: Bearer $DEDICATED")
+  case "$ANSWER" in *" 429 "*) break;; esac
+done; echo "$ANSWER"
+"#,
+            envoy = self.envoy(),
+        )
+    }
+
     fn ending(&self) -> String {
         format!(
-            r#"# 7. List the keys, delete the first one, and call again (401). The propagation in the answer is its receipt: every
+            r#"# 8. List the keys, delete the first one, and call again (401). The propagation in the answer is its receipt: every
 #    worker of this Envoy has applied it. Each of its threads has one, and the main thread has one more.
 curl -sS {admin}/v1/keys -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -X DELETE {admin}/v1/keys/$ID -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -i {envoy}/v1/chat/completions -H "Authorization: Bearer $KEY" -d '{body}'; echo
 
-# 8. What the filter counted, for Prometheus. It publishes once a second.
+# 9. What the filter counted, for Prometheus. It publishes once a second.
 sleep 2; curl -sS http://{envoy_admin}/stats/prometheus | grep '^portcullis_'
 
 # That was the tour. Ctrl-C in the first terminal stops everything."#,

@@ -2,11 +2,15 @@
 //!
 //! A policy change must take effect at once without handing out a second quota. What a rule's callers have used is a
 //! number of units, and that is what is taken over: of 60 a minute of which 60 are used, 100 a minute leave 40. Each new
-//! rule takes it from the old rule that is most like it: the same unit, then the nearest window, then the same limit. What
-//! comes from another window can use a rule up, but not put it into debt: a day's units are no minute's.
+//! rule takes it from an old rule of the same unit: an equal one, then one of the same window, then of the nearest.
+//!
+//! A change can use a rule up, but puts nobody into debt: who has used 90,000 a day and may use 1,000 from now on waits
+//! for the next of these, not for ninety days. The debt is forgiven, not forgotten: should the limit rise again, what was
+//! used before counts (`Meter::whole`).
 //!
 //! Workers hear of a change one after the other. Until all have, one may turn the meters to its policy and another back
-//! again; that loses nothing, because meters that a policy has no rule for stay until their units have come back.
+//! again; nothing is lost by it, because debts are kept, and because meters that a policy has no rule for stay until their
+//! units have come back.
 
 use super::counters::{METERS_MAX, Meter};
 use super::gcra::{Tat, ticks};
@@ -30,7 +34,7 @@ pub fn carry(old: &[Meter], rules: &[Rule], now_ns: u64) -> Vec<Meter> {
     }
     let own = rules.iter().zip(&sources).map(|(rule, source)| {
         let source = source.and_then(|place| old.get(place)).or_else(|| nearest(old, rule));
-        Meter::new(rule, source.map_or_else(Tat::default, |meter| converted(meter, rule, now_ns)))
+        source.map_or_else(|| Meter::new(rule, Tat::default(), Tat::default()), |meter| turned(meter, rule, now_ns))
     });
     let mut meters = own.collect::<Vec<_>>();
     let left_over = old.iter().zip(&is_taken).filter(|(meter, is_taken)| !**is_taken && !meter.is_spent(now_ns));
@@ -53,16 +57,18 @@ fn nearest<'m>(old: &'m [Meter], rule: &Rule) -> Option<&'m Meter> {
 }
 
 /// A meter's units, as this rule counts them.
-fn converted(meter: &Meter, rule: &Rule, now_ns: u64) -> Tat {
-    let used = meter.tat.0.saturating_sub(ticks(meter.limit, now_ns));
-    if used == 0 {
-        return Tat::default();
+fn turned(meter: &Meter, rule: &Rule, now_ns: u64) -> Meter {
+    if meter.is_of(rule) {
+        return *meter;
     }
+    let used = meter.whole.0.saturating_sub(ticks(meter.limit, now_ns));
+    // A unit has as many ticks as its window has nanoseconds.
     let used = if meter.window_seconds == rule.window_seconds {
         used
     } else {
         let scaled = used.saturating_mul(u128::from(rule.window_seconds));
         scaled.div_ceil(u128::from(meter.window_seconds.max(1))).min(rule.burst_ticks())
     };
-    Tat(rule.ticks(now_ns).saturating_add(used))
+    let at = |used: u128| Tat(rule.ticks(now_ns).saturating_add(used));
+    Meter::new(rule, at(used.min(rule.burst_ticks())), at(used))
 }

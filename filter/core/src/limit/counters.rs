@@ -8,7 +8,7 @@
 //! ```text
 //! value    = counter*
 //! counter  = length:u16 (of what follows)  kind:u8  api:u64  subject:u64  policy:u8  meters:u8  leases:u8  meter*  lease*
-//! meter    = unit:u8  window_seconds:u32  limit:u64  tat:u128
+//! meter    = unit:u8  window_seconds:u32  limit:u64  tat:u128  whole:u128
 //! lease    = units:u32  (start:u128)*policy
 //! ```
 //!
@@ -24,8 +24,9 @@ use super::policy::{RULES_MAX, Rule, Subject, Unit};
 
 /// How many shared values there are.
 pub const SLOTS: u32 = 16_384;
-/// The longest value: some thousand counters. All values together hold more than ten million.
-const VALUE_BYTES_MAX: usize = 1 << 16;
+/// The longest value, so that all together take 256 MiB at most. It has room for 240 counters with one rule each: all
+/// together for those of more than a million subjects, however they are spread.
+const VALUE_BYTES_MAX: usize = 1 << 14;
 /// The most meters of one counter.
 pub const METERS_MAX: usize = 2 * RULES_MAX;
 /// The most leases that are kept for others to take.
@@ -55,14 +56,16 @@ pub struct Meter {
     pub window_seconds: u32,
     /// Its limit.
     pub limit: u64,
-    /// How far units have been taken.
+    /// How far units have been taken; requests are judged by it.
     pub tat: Tat,
+    /// The same with the debt that a change of policy has forgiven (`carry`): never less.
+    pub whole: Tat,
 }
 
 impl Meter {
     /// The meter of a rule.
-    pub const fn new(rule: &Rule, tat: Tat) -> Self {
-        Self { unit: rule.unit, window_seconds: rule.window_seconds, limit: rule.limit, tat }
+    pub const fn new(rule: &Rule, tat: Tat, whole: Tat) -> Self {
+        Self { unit: rule.unit, window_seconds: rule.window_seconds, limit: rule.limit, tat, whole }
     }
 
     /// Whether it is this rule's, as it is.
@@ -72,7 +75,7 @@ impl Meter {
 
     /// Whether all its units have come back.
     pub fn is_spent(&self, now_ns: u64) -> bool {
-        self.tat.0 <= ticks(self.limit, now_ns)
+        self.whole.0 <= ticks(self.limit, now_ns)
     }
 }
 
@@ -91,7 +94,10 @@ impl Counter {
         match found {
             Some(counter) if counter.is_of(rules) => counter,
             Some(counter) => Self { is_carried: true, ..Self::new(carry(&counter.meters, rules, now_ns), rules.len()) },
-            None => Self::new(rules.iter().map(|rule| Meter::new(rule, Tat::default())).collect(), rules.len()),
+            None => Self::new(
+                rules.iter().map(|rule| Meter::new(rule, Tat::default(), Tat::default())).collect(),
+                rules.len(),
+            ),
         }
     }
 
@@ -117,10 +123,14 @@ impl Counter {
         tats
     }
 
-    /// Sets the states of the policy's rules.
-    pub fn set_tats(&mut self, tats: &[Tat; RULES_MAX]) {
-        for (meter, tat) in self.meters.iter_mut().take(self.policy_rules).zip(tats) {
-            meter.tat = *tat;
+    /// Takes units from those rules of the policy that `units` has some for.
+    pub fn take(&mut self, rules: &[Rule], now_ns: u64, units: impl Fn(usize, &Rule) -> u64) {
+        for (place, (meter, rule)) in self.meters.iter_mut().zip(rules).enumerate() {
+            let units = units(place, rule);
+            if units > 0 {
+                meter.tat = rule.take(meter.tat, now_ns, units);
+                meter.whole = rule.take(meter.whole, now_ns, units);
+            }
         }
     }
 
@@ -188,6 +198,7 @@ impl Counter {
             bytes.extend_from_slice(&meter.window_seconds.to_le_bytes());
             bytes.extend_from_slice(&meter.limit.to_le_bytes());
             bytes.extend_from_slice(&meter.tat.0.to_le_bytes());
+            bytes.extend_from_slice(&meter.whole.0.to_le_bytes());
         }
         for lease in &self.leases {
             bytes.extend_from_slice(&lease.units.to_le_bytes());
@@ -251,12 +262,14 @@ impl Entry<'_> {
             let (window_seconds, after) = after.split_first_chunk()?;
             let (limit, after) = after.split_first_chunk()?;
             let (tat, after) = after.split_first_chunk()?;
+            let (whole, after) = after.split_first_chunk()?;
             rest = after;
             counter.meters.push(Meter {
                 unit: if *unit == 0 { Unit::Requests } else { Unit::Tokens },
                 window_seconds: u32::from_le_bytes(*window_seconds),
                 limit: u64::from_le_bytes(*limit),
                 tat: Tat(u128::from_le_bytes(*tat)),
+                whole: Tat(u128::from_le_bytes(*whole)),
             });
         }
         for _ in 0..*leases {

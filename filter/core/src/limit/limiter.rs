@@ -123,13 +123,10 @@ impl Limiter {
     ) -> bool {
         let charged = update(shared, counted, |value| {
             let mut counter = Counter::find(value, counted, limits.rules(), now_ns);
-            let mut tats = counter.tats();
-            for (place, (rule, tat)) in limits.rules().iter().zip(&mut tats).enumerate() {
-                if rule.unit == Unit::Tokens && short & bit(place) == 0 {
-                    *tat = rule.take(*tat, now_ns, tokens);
-                }
-            }
-            counter.set_tats(&tats);
+            counter.take(limits.rules(), now_ns, |place, rule| {
+                let is_charged = rule.unit == Unit::Tokens && short & bit(place) == 0;
+                if is_charged { tokens } else { 0 }
+            });
             ((), Some(counter.write(counted, value, now_ns)))
         });
         charged.is_some()
@@ -209,12 +206,11 @@ fn take(counter: &mut Counter, limits: &Limits, now_ns: u64, units: u32) -> (Opt
         let tat = standing.tats.get(place).copied().unwrap_or_default();
         rules.get(place).map_or(tat, |rule| rule.take(tat, now_ns, 0))
     });
-    for (place, (rule, tat)) in rules.iter().zip(&mut standing.tats).enumerate() {
+    counter.take(rules, now_ns, |place, rule| {
         // A rule that would have refused the request has nothing to take.
-        if rule.unit == Unit::Requests && standing.short & bit(place) == 0 {
-            *tat = rule.take(*tat, now_ns, units);
-        }
-    }
-    counter.set_tats(&standing.tats);
+        let is_taken = rule.unit == Unit::Requests && standing.short & bit(place) == 0;
+        if is_taken { units } else { 0 }
+    });
+    standing.tats = counter.tats();
     (Some(Lease { units: u32::try_from(units).unwrap_or(u32::MAX), starts }), standing)
 }

@@ -61,15 +61,16 @@ proptest! {
 }
 
 #[test]
-fn a_higher_limit_leaves_what_it_adds_and_a_lower_one_is_waited_out() {
+fn a_higher_limit_leaves_what_it_adds_and_a_lower_one_nothing_but_no_debt() {
     let (memory, mut worker) = (Memory::default(), Limiter::default());
     let minute = |limit| [requests(limit, 60, limit)];
     assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW, 100), 60);
     assert_eq!(use_up(&mut worker, &memory, &minute(100), NOW, 100), 40);
     assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW, 100), 0);
-    // 100 used: the first of 60 a minute is there again when 41 have come back, one in each second.
-    assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW + 41 * SECOND - 1, 100), 0);
-    assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW + 41 * SECOND, 100), 1);
+    assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW + SECOND - 1, 100), 0);
+    assert_eq!(use_up(&mut worker, &memory, &minute(60), NOW + SECOND, 100), 1);
+    // Raised again, all that was used before counts: 101, of which one has come back.
+    assert_eq!(use_up(&mut worker, &memory, &minute(110), NOW + SECOND, 100), 10);
 }
 
 #[test]

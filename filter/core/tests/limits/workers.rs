@@ -196,7 +196,7 @@ fn counters_whose_units_have_come_back_give_up_their_place() {
     assert!(values <= 16_384 && bytes < values * 200, "{values} values, {bytes} bytes");
 }
 
-/// Ten million counters in use at once: those that find no place are refused rather than let pass uncounted.
+/// Too many counters in use at once: those that find no place are refused rather than let pass uncounted.
 #[test]
 fn a_memory_that_is_full_refuses() {
     let (memory, limits) = (Memory::default(), limits(&[requests(1, 86_400, 5)]));
@@ -211,7 +211,7 @@ fn a_memory_that_is_full_refuses() {
         refused += u64::from(worker.admit(&memory, &limits, counted(key), SECOND) == Answer::Unknown);
     }
     let (values, bytes) = memory.size();
-    assert!(values == 1 && bytes <= 65_536 && refused > 1_000, "{values} values, {bytes} bytes, {refused} refused");
+    assert!(values == 1 && bytes <= 16_384 && refused > 1_000, "{values} values, {bytes} bytes, {refused} refused");
 }
 
 /// The inverse of an odd number modulo 2^64, by Newton's iteration.

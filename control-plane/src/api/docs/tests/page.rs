@@ -114,6 +114,20 @@ fn a_document_that_says_nothing_is_an_empty_page() {
     assert!(page::render(&Value::Null).into_string().contains("<main"));
 }
 
+#[tokio::test]
+async fn what_can_be_left_out_of_a_policy_is_shown_with_its_choices_and_its_default() {
+    let document = served().await;
+    let rows = rows(&document, &document["components"]["schemas"]["RateLimit"]);
+    for (name, choices, default) in [
+        ("per", "`key`, `user`, `organization`", "default `key`"),
+        ("rules[].mode", "`enforce`, `observe`", "default `enforce`"),
+    ] {
+        let row = rows.iter().find(|row| row.name == name).unwrap();
+        assert_eq!((row.required, row.limits.as_slice()), (false, [choices.to_owned(), default.to_owned()].as_slice()));
+        assert!(!row.description.is_empty(), "{name}");
+    }
+}
+
 #[test]
 fn a_schema_is_flattened_into_rows() {
     let document = json!({"components": {"schemas": {
