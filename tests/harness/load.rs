@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long an answer, and what a test waits for, may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an answer, and what a test waits for, may take before the test gives up. Answers take milliseconds and the
+/// longest load some seconds, on a machine that is not busy with something else.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a test that waits looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -25,6 +26,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub struct Load {
     shared: Arc<Shared>,
     callers: JoinSet<()>,
+}
+
+/// How hard callers call.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// On how many connections.
+    pub connections: usize,
+    /// For how long each of them pauses after an answer.
+    pub pause: Duration,
 }
 
 /// What came of the requests of one phase.
@@ -83,28 +93,17 @@ impl Tally {
 }
 
 impl Load {
-    /// Begins to call a path with a key, without any pause.
-    pub async fn start(address: SocketAddr, connections: usize, path: &str, secret: &str) -> Self {
-        Self::start_with_pauses(address, connections, path, secret, Duration::ZERO).await
-    }
-
-    /// The same with this pause after each answer.
-    pub async fn start_with_pauses(
-        address: SocketAddr,
-        connections: usize,
-        path: &str,
-        secret: &str,
-        pause: Duration,
-    ) -> Self {
+    /// Begins to call a path with a key.
+    pub async fn start(address: SocketAddr, pace: Pace, path: &str, secret: &str) -> Self {
         let shared = Arc::new(Shared {
             request: format!("GET {path} HTTP/1.1\r\nhost: load\r\nauthorization: Bearer {secret}\r\n\r\n"),
-            pause,
+            pause: pace.pause,
             stopping: AtomicBool::new(false),
             phases: Mutex::new(vec![Tally::default()]),
         });
         // All are there before any calls, as what is limited is to be asked for from everywhere at once.
         let mut streams = Vec::new();
-        for _ in 0..connections {
+        for _ in 0..pace.connections {
             let stream = TcpStream::connect(address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
             streams.push(stream);

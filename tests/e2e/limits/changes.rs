@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{DAY_SECONDS, requests, requests_a_day};
-use portcullis_tests::load::{Load, Tally};
+use portcullis_tests::load::{Load, Pace, Tally};
 use serde_json::{Value, json};
 
 use crate::alone;
 use crate::bounds::{returned, spans};
 
-const CONNECTIONS: usize = 16;
-/// A caller's pause: here the load shows that it never stops, and leaves room for what changes.
-const PAUSE: Duration = Duration::from_millis(3);
+/// Here the load shows that it never stops, and leaves room for what changes.
+const PACE: Pace = Pace { connections: 16, pause: Duration::from_millis(3) };
 /// How many refusals show that nothing is left.
 const REFUSALS: u64 = 500;
 /// A request that takes longer has been waiting for something.
 const STALL: Duration = Duration::from_secs(2);
 
 async fn load(house: &House, path: &str, secret: &str) -> Load {
-    Load::start_with_pauses(house.listener(), CONNECTIONS, path, secret, PAUSE).await
+    Load::start(house.listener(), PACE, path, secret).await
 }
 
 /// Waits until so many have passed since the load began, and sees that no more do.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{DAY_SECONDS, requests_a_day, rule};
-use portcullis_tests::load::Load;
+use portcullis_tests::load::{Load, Pace};
 use portcullis_tests::raw::Answer;
 use serde_json::{Value, json};
 
@@ -12,6 +12,9 @@ use crate::{alone, among_others, call, passed};
 
 /// How long a figure in Envoy's statistics may take: workers publish once a second.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Without a pause, so that thousands are refused.
+const PACE: Pace = Pace { connections: 16, pause: Duration::ZERO };
 
 /// The names of the policies that a refusal says were violated.
 fn violated(answer: &Answer) -> Value {
@@ -61,7 +64,7 @@ async fn what_one_rule_refuses_under_load_is_taken_from_no_other() {
     let rules = [(250, DAY_SECONDS), (100, 1), (3_000, DAY_SECONDS)];
     let rules = json!({"rules": rules.map(|(limit, window_seconds)| rule("requests", limit, window_seconds))});
     let api = house.limited_api("threefold", rules).await;
-    let load = Load::start(house.listener(), 16, &api.path, &key.secret).await;
+    let load = Load::start(house.listener(), PACE, &api.path, &key.secret).await;
     load.wait_until("the day's are used up", |load| load.count(200) >= 250).await;
     let refused = load.count(429);
     load.wait_until("the rest is refused", |load| load.count(429) >= refused + 2_000).await;
