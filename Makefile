@@ -113,13 +113,24 @@ soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete
 	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
 	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
 
-# Figures of this machine. `make bench PUSH="--phases deletes --workers 100"` measures less;
-# target/release/portcullis-bench push --help says what there is.
-.PHONY: bench
-bench: build postgres ## Measure the push with 1,000 workers; figures as JSON in target/bench
+# Figures of this machine, in two parts that can be had alone: the push with 1,000 workers, and requests through Envoys.
+# `make bench-push PUSH="--phases deletes --workers 100"` measures less, and so does `make bench-requests
+# REQUESTS="--only leased,shared --rounds 5"`; target/release/portcullis-bench push --help (or requests) says what there is.
+.PHONY: bench bench-push bench-requests bench-build
+bench: ## Measure the push with 1,000 workers and the cost of a request; PUSH="..." and REQUESTS="..." are options
+	@$(MAKE) bench-push
+	@$(MAKE) bench-requests
+
+bench-build: build
 	@cargo build --release --locked -p portcullis-bench
+
+bench-push: bench-build postgres
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" tests/with-postgres "$(POSTGRES_DIR)" \
 	  "$(RELEASE)/portcullis-bench" push --json "$(CARGO_TARGET_DIR)/bench/push.json" $(PUSH)
+
+bench-requests: bench-build $(ENVOY_NEEDED)
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" ENVOY="$(ENVOY_BIN)" \
+	  "$(RELEASE)/portcullis-bench" requests --json "$(CARGO_TARGET_DIR)/bench/requests.json" $(REQUESTS)
 
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules

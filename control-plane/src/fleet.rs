@@ -161,7 +161,9 @@ impl Fleet {
     /// revision yet.
     pub async fn receipt(&self, revision: Revision, wait: Duration) -> Option<Receipt> {
         self.note_news();
-        self.workers().propagation(revision, self.now_us())?;
+        if !self.workers().knows(revision) {
+            return None;
+        }
         let mut progress = self.0.progress.subscribe();
         let deadline = Instant::now() + wait;
         let is_certain = self.heard_from_others(deadline).await;

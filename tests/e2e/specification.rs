@@ -77,8 +77,19 @@ async fn identity(house: &House, path: &str, secret: &str) -> Vec<(String, Strin
     headers.into_iter().filter(|(name, _)| name.starts_with("x-portcullis-")).collect()
 }
 
+/// What becomes of so many calls, one after the other.
+async fn statuses(house: &House, path: &str, secret: &str, calls: usize) -> Vec<StatusCode> {
+    let mut statuses = Vec::new();
+    for _ in 0..calls {
+        let call = house.http.get(format!("{}{path}", house.envoy().url())).bearer_auth(secret);
+        statuses.push(call.send().await.unwrap().status());
+    }
+    statuses
+}
+
+/// Three calls an hour.
 fn policy() -> Value {
-    json!({"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]})
+    json!({"rules": [{"unit": "requests", "limit": 3, "window_seconds": 3_600}]})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,10 +146,13 @@ async fn what_is_an_api_key_and_what_it_is_for() {
     let priced = house.admin().change(&api, &price).await.unwrap();
     assert_eq!(priced["price"]["per_call_micros"], 100);
 
-    // "- Enforcing call-limit policies": an API has its policy. Enforcing it is a later step.
+    // "- Enforcing call-limit policies": an API has its policy, and calls beyond it are refused.
     let limited = house.admin().change(&api, &json!({"rate_limit": policy()})).await.unwrap();
     assert_eq!(limited["rate_limit"], policy());
+    assert_eq!(limited["propagation"]["status"], "complete");
     assert_eq!(ada.get(&api).await.unwrap()["rate_limit"], policy());
+    assert_eq!(statuses(&house, "/v1/models", &of_ada.secret, 4).await, [200, 200, 200, 429]);
+    assert_eq!(statuses(&house, "/v1/models", &of_bob.secret, 1).await, [200]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,13 +262,12 @@ async fn rate_limit() {
     assert_refused(ada.create("/v1/keys", &serverless).await, 422);
     assert_eq!(names(&ada, "?sort=name").await, ["free", "limited"]);
 
-    // "With this enabled, API calls are limited according to the API Rate Limit policy configured on each API." The
-    // option and the policy are accepted, stored and shown. Enforcing them is a later step: until then such a key is
-    // like any other.
+    // "With this enabled, API calls are limited according to the API Rate Limit policy configured on each API."
     let api = format!("/v1/apis/{}", house.dedicated_api);
     grace.change(&api, &json!({"rate_limit": policy()})).await.unwrap();
     assert_eq!(ada.get(&api).await.unwrap()["rate_limit"], policy());
-    house.wait_for("/dedicated/v1/models", &limited.secret, 200).await;
+    assert_eq!(statuses(&house, "/dedicated/v1/models", &limited.secret, 4).await, [200, 200, 200, 429]);
+    assert_eq!(statuses(&house, "/dedicated/v1/models", &free.secret, 4).await, [200; 4]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

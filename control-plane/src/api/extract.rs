@@ -191,15 +191,6 @@ impl<T> Field<T> {
         }
     }
 
-    /// The field with `change` done to its value, if it has one.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Field<U> {
-        match self {
-            Self::Absent => Field::Absent,
-            Self::Null => Field::Null,
-            Self::Value(value) => Field::Value(change(value)),
-        }
-    }
-
     /// The field with its value read by `read`, if it has one.
     pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Field<U>, E> {
         Ok(match self {

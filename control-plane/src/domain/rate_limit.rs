@@ -1,8 +1,8 @@
 //! The policy that an API holds its callers to, as the admin API takes, stores and shows it.
 //!
-//! It is what [`portcullis_core::limit`] counts by, with defaults: what has its default is left out, so that what was
-//! sent without them comes back as it was sent, and what says the same is the same. [`RateLimit::checked`] refuses
-//! what cannot be counted by; [`RateLimit::policy`] is what workers are told.
+//! It is what [`portcullis_core::limit`] counts by, with defaults: `per` and `mode` are left out where they have theirs, so
+//! that a policy without them comes back as it was sent. [`RateLimit::check`] refuses what cannot be counted by;
+//! [`RateLimit::policy`] is what workers are told.
 
 use portcullis_core::limit::{self, AMOUNT_MAX, Policy, RULES_MAX, WINDOW_SECONDS_MAX};
 use serde::{Deserialize, Serialize};
@@ -88,24 +88,20 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl RateLimit {
-    /// The policy as it is kept, with a burst that is the limit left out. What is wrong with it is added to `faults`.
-    pub fn checked(mut self, faults: &mut Faults) -> Self {
+    /// What is wrong with the policy, by field.
+    pub fn check(&self, faults: &mut Faults) {
         if self.rules.is_empty() || self.rules.len() > RULES_MAX {
             let detail = format!("give 1 to {RULES_MAX} rules, or null for no limit");
             faults.add("/rate_limit/rules", detail);
         }
-        for rule in &mut self.rules {
-            rule.burst = rule.burst.filter(|burst| *burst != rule.limit);
-        }
         for (index, rule) in self.rules.iter().take(RULES_MAX).enumerate() {
             rule.check(&format!("/rate_limit/rules/{index}"), faults);
             // Whoever gives a rule twice means something else by one of them.
-            if let Some(twin) = self.rules.iter().take(index).position(|other| other == rule) {
+            if let Some(twin) = self.rules.iter().take(index).position(|other| other.rule() == rule.rule()) {
                 faults
                     .add(format!("/rate_limit/rules/{index}"), format!("it says the same as /rate_limit/rules/{twin}"));
             }
         }
-        self
     }
 
     /// What workers know of it.
@@ -158,7 +154,8 @@ mod tests {
 
     fn read(policy: Value) -> Result<RateLimit, Vec<String>> {
         let mut faults = Faults::default();
-        let read = serde_json::from_value::<RateLimit>(policy).unwrap().checked(&mut faults);
+        let read = serde_json::from_value::<RateLimit>(policy).unwrap();
+        read.check(&mut faults);
         let pointers = |faults: Faults| faults.into_vec().into_iter().map(|fault| fault.pointer).collect();
         faults.check().map(|()| read).map_err(pointers)
     }
@@ -168,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_its_default_and_what_has_its_default_is_left_out() {
+    fn what_is_left_out_has_its_default_and_a_short_policy_comes_back_as_it_was_sent() {
         let short = json!({"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]});
         let long = json!({"per": "key", "rules": [{"unit": "requests", "limit": 60, "window_seconds": 60,
                                                    "burst": 60, "mode": "enforce"}]});
         let policy = read(short.clone()).unwrap();
-        assert_eq!(read(long).unwrap(), policy);
+        assert_eq!(read(long).unwrap().policy(), policy.policy());
         assert_eq!(serde_json::to_value(&policy).unwrap(), short);
         let rule = limit::Rule {
             unit: limit::Unit::Requests,
@@ -239,14 +236,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_granted_is_sound_and_is_shown_as_it_is_kept(given in arbitrary()) {
+        fn what_is_granted_is_sound_and_is_shown_as_it_was_sent(given in arbitrary()) {
             let mut faults = Faults::default();
-            let policy = given.clone().checked(&mut faults);
-            let is_sound = given.policy().is_sound();
-            prop_assert_eq!(policy.policy(), given.policy());
-            prop_assert!(faults.check().is_err() || is_sound);
-            let shown = serde_json::to_value(&policy).unwrap();
-            prop_assert_eq!(serde_json::from_value::<RateLimit>(shown).unwrap(), policy);
+            given.check(&mut faults);
+            prop_assert!(faults.check().is_err() || given.policy().is_sound());
+            let shown = serde_json::to_value(&given).unwrap();
+            prop_assert_eq!(serde_json::from_value::<RateLimit>(shown).unwrap(), given);
         }
     }
 }

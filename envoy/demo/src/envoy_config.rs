@@ -27,8 +27,8 @@ pub struct Differences<'a> {
     pub upstream: SocketAddr,
     /// The control plane's sync port.
     pub sync: SocketAddr,
-    /// The filter.
-    pub wasm: &'a Path,
+    /// The filter; none where `text` has had it taken out.
+    pub wasm: Option<&'a Path>,
     /// More replacements, for tests: what stands in the file, and what shall stand there.
     pub more: &'a [(String, String)],
 }
@@ -49,14 +49,13 @@ pub struct UnexpectedConfig {
 ///
 /// [`UnexpectedConfig`] for the first piece that is not there exactly once.
 pub fn render(text: &str, differences: &Differences<'_>) -> Result<String, UnexpectedConfig> {
-    let wasm = quoted(&differences.wasm.to_string_lossy());
-    let own = [
+    let mut own = vec![
         (LISTENER, address(differences.listener)),
         (ADMIN, address(differences.admin)),
         (UPSTREAM, address(differences.upstream)),
         (SYNC, address(differences.sync)),
-        (WASM, format!("filename: {wasm}")),
     ];
+    own.extend(differences.wasm.map(|wasm| (WASM, format!("filename: {}", quoted(&wasm.to_string_lossy())))));
     let own = own.iter().map(|(piece, new)| (*piece, new.as_str()));
     let more = differences.more.iter().map(|(piece, new)| (piece.as_str(), new.as_str()));
     let replacements: Vec<(&str, &str)> = own.chain(more).collect();
@@ -106,7 +105,7 @@ mod tests {
             admin: "127.0.0.1:2".parse().unwrap(),
             upstream: "127.0.0.1:10000".parse().unwrap(),
             sync: "[::1]:4".parse().unwrap(),
-            wasm: Path::new("/a \"b\"/filter.wasm"),
+            wasm: Some(Path::new("/a \"b\"/filter.wasm")),
             more,
         }
     }

@@ -212,7 +212,7 @@ impl EnvoyConfig {
                 admin: self.admin,
                 upstream: self.upstream,
                 sync: self.sync,
-                wasm: &self.wasm,
+                wasm: Some(&self.wasm),
                 more: &self.more,
             },
         )?;

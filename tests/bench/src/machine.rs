@@ -26,6 +26,8 @@ impl Machine {
             ("commit", said(Command::new("git").args(["describe", "--always", "--dirty"]))),
             ("compiler", said(Command::new("rustc").arg("--version"))),
         ];
+        let envoy = std::env::var_os("ENVOY").map(|envoy| said(Command::new(envoy).arg("--version")));
+        facts.extend(envoy.map(|version| ("Envoy", version.rsplit("version: ").next().unwrap_or_default().to_owned())));
         facts.extend(postgres.map(|version| ("PostgreSQL", version)));
         facts.push(("command", std::env::args().collect::<Vec<_>>().join(" ")));
         Self(facts)

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`push`] | the phases of `portcullis-bench push` |
+//! | [`requests`] | `portcullis-bench requests`: Envoys, and requests through them |
 //! | [`worker`] | a worker that speaks the sync protocol, without an Envoy |
 //! | [`real`] | one with a directory to look at |
 //! | [`fleet`] | many of them, and when each acknowledged what |
@@ -23,6 +24,7 @@ mod process;
 mod push;
 mod real;
 mod report;
+mod requests;
 mod worker;
 
 use std::path::PathBuf;
@@ -48,6 +50,8 @@ struct Cli {
 enum Command {
     /// How soon a change is with many workers, and what that costs.
     Push(PushArgs),
+    /// What a request costs in a real Envoy.
+    Requests(RequestsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +79,25 @@ struct PushArgs {
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct RequestsArgs {
+    /// Which variants besides the bare Envoy, rather than all.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How often each variant is measured.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// How many milliseconds each time.
+    #[arg(long, default_value_t = 500)]
+    millis: u64,
+    /// How many connections there are to each variant.
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// Where the figures are written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
     Deletes,
@@ -86,20 +109,37 @@ enum Phase {
 
 #[tokio::main]
 async fn main() {
-    let Command::Push(arguments) = Cli::parse().command;
+    let command = Cli::parse().command;
+    let (title, json) = match &command {
+        Command::Push(arguments) => ("push", &arguments.json),
+        Command::Requests(arguments) => ("requests", &arguments.json),
+    };
     let machine = Machine::describe(&program("PORTCULLIS_BIN"));
-    println!("# push\n");
+    println!("# {title}\n");
     machine.print();
     let mut report = Report::default();
     report.note("machine", machine.json());
-    measure(&arguments, &mut report).await;
-    if let Some(path) = &arguments.json {
+    match &command {
+        Command::Push(arguments) => push(arguments, &mut report).await,
+        Command::Requests(arguments) => requests(arguments, &mut report).await,
+    }
+    if let Some(path) = json {
         report.write(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         println!("\nThe same as JSON: {}", path.display());
     }
 }
 
-async fn measure(arguments: &PushArgs, report: &mut Report) {
+async fn requests(arguments: &RequestsArgs, report: &mut Report) {
+    let settings = requests::Settings {
+        rounds: arguments.rounds,
+        duration: Duration::from_millis(arguments.millis),
+        connections: arguments.connections,
+        only: arguments.only.clone(),
+    };
+    requests::run(settings).await.into_iter().for_each(|section| report.add(section));
+}
+
+async fn push(arguments: &PushArgs, report: &mut Report) {
     let settings = Settings {
         workers: arguments.workers,
         real: arguments.real.min(arguments.workers),

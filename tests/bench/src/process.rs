@@ -28,6 +28,24 @@ impl Process {
         time_of(fields.split_whitespace().skip(11).take(2))
     }
 
+    /// The same to the nanosecond, while its threads wait: what a running one has used since its last tick is missing.
+    /// Threads that have ended are not counted.
+    pub fn cpu_of_threads(self) -> Duration {
+        let of_thread = |thread: i32| {
+            // It may have ended since it was listed.
+            let schedstat = fs::read_to_string(self.path(&format!("task/{thread}/schedstat"))).ok()?;
+            Some(schedstat.split_whitespace().next()?.parse::<u64>().expect("a time"))
+        };
+        Duration::from_nanos(self.threads().into_iter().filter_map(of_thread).sum())
+    }
+
+    /// The ids of its threads.
+    pub fn threads(self) -> Vec<i32> {
+        let threads = fs::read_dir(self.path("task")).expect("its threads");
+        let names = threads.map(|thread| thread.expect("a thread").file_name());
+        names.map(|name| name.to_str().and_then(|name| name.parse().ok()).expect("an id")).collect()
+    }
+
     /// Its resident memory, in bytes.
     pub fn resident(self) -> u64 {
         self.status_bytes("VmRSS:")
@@ -77,6 +95,8 @@ fn time_of<'a>(ticks: impl Iterator<Item = &'a str>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -88,7 +108,23 @@ mod tests {
             held.push(vec![1_u8; 65_536]);
         }
         assert!(cpu_of_all() > all);
-        assert!(own.resident() >= resident, "{} blocks", held.len());
-        assert!(own.peak() >= own.resident());
+        let now = own.resident();
+        assert!(now >= resident, "{} blocks", held.len());
+        // Asked in this order, as other tests may take memory in between.
+        assert!(own.peak() >= now);
+    }
+
+    #[test]
+    fn processor_time_of_threads_is_that_of_the_process() {
+        let own = Process::own();
+        let before = own.cpu_of_threads();
+        let used = || own.cpu_of_threads().saturating_sub(before);
+        let start = Instant::now();
+        while used() < Duration::from_millis(30) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?} were seen", used());
+        }
+        // Threads of other tests have ended meanwhile, so that it may well be less; and `stat` counts in ticks.
+        let threads = own.cpu_of_threads();
+        assert!(threads < own.cpu() + Duration::from_millis(20));
     }
 }

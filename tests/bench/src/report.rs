@@ -19,7 +19,8 @@ pub struct Report(Map<String, Value>);
 pub struct Section {
     key: String,
     title: String,
-    rows: Vec<(String, String)>,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
     figures: Map<String, Value>,
 }
 
@@ -31,9 +32,14 @@ impl Report {
 
     /// Takes a section and prints it.
     pub fn add(&mut self, section: Section) {
-        println!("\n## {}\n\n| what | measured |\n|---|---|", section.title);
-        for (label, text) in &section.rows {
-            println!("| {label} | {text} |");
+        println!(
+            "\n## {}\n\n| {} |\n{}|",
+            section.title,
+            section.columns.join(" | "),
+            "|---".repeat(section.columns.len())
+        );
+        for cells in &section.rows {
+            println!("| {} |", cells.join(" | "));
         }
         self.0.insert(section.key, Value::Object(section.figures));
     }
@@ -48,14 +54,29 @@ impl Report {
 }
 
 impl Section {
-    /// A section without rows.
+    /// A section without rows, of which each will say one thing.
     pub fn new(key: impl Into<String>, title: impl Into<String>) -> Self {
-        Self { key: key.into(), title: title.into(), rows: Vec::new(), figures: Map::new() }
+        Self::with_columns(key, title, ["what", "measured"])
+    }
+
+    /// A section without rows, of which each will have these columns.
+    pub fn with_columns<const COLUMNS: usize>(
+        key: impl Into<String>,
+        title: impl Into<String>,
+        columns: [&'static str; COLUMNS],
+    ) -> Self {
+        let (key, title, columns) = (key.into(), title.into(), columns.to_vec());
+        Self { key, title, columns, rows: Vec::new(), figures: Map::new() }
     }
 
     /// A row that says `text`, and `value` in JSON.
     pub fn row(&mut self, key: &str, label: impl Into<String>, text: impl Into<String>, value: Value) {
-        self.rows.push((label.into(), text.into()));
+        self.cells(key, [label.into(), text.into()], value);
+    }
+
+    /// A row with these cells, one for each column, and `value` in JSON.
+    pub fn cells<const COLUMNS: usize>(&mut self, key: &str, cells: [String; COLUMNS], value: Value) {
+        self.rows.push(cells.to_vec());
         self.figures.insert(key.to_owned(), value);
     }
 

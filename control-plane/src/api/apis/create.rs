@@ -107,7 +107,9 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
             faults.add("/organization", "a dedicated API belongs to an organization: say which");
         }
     }
-    let rate_limit = request.rate_limit.map(|policy| policy.checked(&mut faults));
+    if let Some(policy) = &request.rate_limit {
+        policy.check(&mut faults);
+    }
     if let Some(price) = &request.price {
         price.check(&mut faults);
     }
@@ -116,7 +118,7 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
         name: name.ok_or_else(Faults::default)?,
         owner: request.organization,
         route: route.ok_or_else(Faults::default)?,
-        rate_limit,
+        rate_limit: request.rate_limit,
         price: request.price,
         forward_credential: request.forward_credential.unwrap_or(false),
     })

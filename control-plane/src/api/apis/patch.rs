@@ -102,12 +102,20 @@ fn parse(request: PatchApi) -> Result<Change, Faults> {
     let read = |route: &Match| Route::parse(route.hosts.as_deref(), &route.path_prefix);
     let route = request.route.as_ref().map(read).transpose();
     let route = route.map_err(|found| faults.extend(found)).ok().flatten();
-    let rate_limit = request.rate_limit.map(|policy| policy.checked(&mut faults));
+    if let Field::Value(policy) = &request.rate_limit {
+        policy.check(&mut faults);
+    }
     if let Field::Value(price) = &request.price {
         price.check(&mut faults);
     }
     faults.check()?;
-    Ok(Change { name, route, rate_limit, price: request.price, forward_credential: request.forward_credential })
+    Ok(Change {
+        name,
+        route,
+        rate_limit: request.rate_limit,
+        price: request.price,
+        forward_credential: request.forward_credential,
+    })
 }
 
 fn apply(before: &Api, change: Change) -> Api {

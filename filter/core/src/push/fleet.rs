@@ -23,6 +23,7 @@
 //! would make every receipt a guess.
 
 mod known;
+mod propagation;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,8 @@ use std::collections::btree_map::Entry as Place;
 use crate::id::GatewayId;
 use crate::wire::{Cursor, Epoch, Revision};
 use known::Known;
+pub use propagation::Propagation;
+use propagation::Standing;
 
 /// How long a worker must be silent before it is forgotten, in microseconds: ten minutes.
 pub const SILENCE_US_MAX: u64 = 600_000_000;
@@ -111,32 +114,6 @@ pub enum Sighting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{WORKERS_MAX} workers are counted, and no more can be")]
 pub struct Full;
-
-/// How far a revision has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Propagation {
-    /// Since when it has been known to be committed, by the monotonic clock.
-    pub noted_at_us: u64,
-    /// How many workers count.
-    pub total: usize,
-    /// How many of them have applied it.
-    pub applied: usize,
-    /// How many more have stopped accepting anything.
-    pub stopped: usize,
-    /// The others.
-    pub pending: Vec<(GatewayId, Worker)>,
-    /// When the last of these will have stopped, by the monotonic clock, if each of them runs under a bound.
-    pub enforced_at_us: Option<u64>,
-    /// Until then there may be workers that are not known, by the monotonic clock.
-    pub settles_at_us: Option<u64>,
-}
-
-impl Propagation {
-    /// Whether no worker accepts any more what the revision took away.
-    pub const fn is_complete(&self) -> bool {
-        self.pending.is_empty() && self.settles_at_us.is_none()
-    }
-}
 
 /// A worker as it is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,6 +246,11 @@ impl Fleet {
         }
     }
 
+    /// Whether `revision` has been noted.
+    pub fn knows(&self, revision: Revision) -> bool {
+        self.known.since(revision).is_some()
+    }
+
     /// How far `revision` of this epoch has come; `None` if it has not been noted.
     pub fn propagation(&self, revision: Revision, monotonic_us: u64) -> Option<Propagation> {
         let noted_us = self.known.since(revision)?;
@@ -358,13 +340,6 @@ impl Fleet {
             Standing::Pending { stops_at_us }
         }
     }
-}
-
-/// Where a worker stands with a revision.
-enum Standing {
-    Applied,
-    Stopped,
-    Pending { stops_at_us: Option<u64> },
 }
 
 impl Entry {
