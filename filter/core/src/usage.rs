@@ -11,8 +11,8 @@
 //! or deeper down, so they can neither forge usage nor hide it. Where JSON leaves a choice, the reader reads as
 //! `serde_json` does: escapes in names are decoded, and of members with one name the last one holds.
 //!
-//! A caller must not escape a limit by not asking for usage or by hanging up. So a stream without it is estimated: models
-//! send about one token in each event. A document without it is unknown.
+//! A caller must not escape a limit by not asking for usage or by hanging up. So a stream without it is estimated:
+//! models send about one token in each event. A document without it is unknown.
 //!
 //! The upstream is trusted to write JSON, but the reader does not fail if it does not: there is no bad input, only
 //! input without usage. Usage counts from the brace that ends it, so that what comes after, or does not come, is no

@@ -1,8 +1,8 @@
 //! The members of a usage object, and what they come to.
 //!
 //! OpenAI's older APIs have `prompt_tokens` and `completion_tokens`, its newer ones and Anthropic's `input_tokens` and
-//! `output_tokens`; some servers write both. Anthropic's has no total, and does not count what came from a cache, or went
-//! into one, as input.
+//! `output_tokens`; some servers write both. Anthropic's has no total, and does not count what came from a cache, or
+//! went into one, as input.
 
 use super::{TOKENS_MAX, Tokens};
 

@@ -1,14 +1,14 @@
 //! The usage in a stream of Server-Sent Events (WHATWG HTML, section 9.2), cut into its events' data.
 //!
-//! Of the format only what leads to data is read: a leading byte order mark, the three kinds of line ends, fields whose name
-//! is `data`, and the blank line that ends an event. The data of an event is one JSON document; lines of it are joined with a
-//! line feed. Two liberties are taken. The space that may follow the colon is left to the document, where white space means
-//! nothing. And an event that the stream breaks off in is read as far as it came, where a browser would drop it: the model
-//! has worked for it.
+//! Of the format only what leads to data is read: a leading byte order mark, the three kinds of line ends, fields whose
+//! name is `data`, and the blank line that ends an event. The data of an event is one JSON document; lines of it are
+//! joined with a line feed. Two liberties are taken. The space that may follow the colon is left to the document, where
+//! white space means nothing. And an event that the stream breaks off in is read as far as it came, where a browser
+//! would drop it: the model has worked for it.
 //!
-//! Usage is cumulative wherever a stream states it more than once, so that the last statement holds. Anthropic's streams
-//! state the prompt's at the start, in a message, and may leave it out at the end; it is kept until then. By itself it does
-//! not count as the usage of the stream, since what the model will write is not in it.
+//! Usage is cumulative wherever a stream states it more than once, so that the last statement holds. Anthropic's
+//! streams state the prompt's at the start, in a message, and may leave it out at the end; it is kept until then. By
+//! itself it does not count as the usage of the stream, since what the model will write is not in it.
 
 use super::Usage;
 use super::counts::Counts;
@@ -91,17 +91,13 @@ impl Events {
     fn name(&mut self, matched: usize, byte: u8) {
         match byte {
             b'\r' | b'\n' => {
+                // `data` without a colon would add an empty line, which means nothing to a document.
                 if matched == 0 {
                     self.end_event();
-                } else if matched == DATA.len() {
-                    self.begin_data();
                 }
                 self.end_line(byte);
             }
-            b':' if matched == DATA.len() => {
-                self.begin_data();
-                self.line = Line::Data;
-            }
+            b':' if matched == DATA.len() => self.begin_data(),
             _ if DATA.get(matched) == Some(&byte) => self.line = Line::Name(matched.saturating_add(1)),
             _ => self.line = Line::Other,
         }
@@ -127,15 +123,16 @@ impl Events {
             self.data.feed(b"\n");
         }
         self.has_data = true;
+        self.line = Line::Data;
     }
 
     fn end_event(&mut self) {
         if !std::mem::take(&mut self.has_data) {
             return;
         }
-        let data = std::mem::take(&mut self.data);
-        self.objects = self.objects.saturating_add(u64::from(data.is_object()));
-        self.usage = data.usage().or(self.usage);
-        self.prompt = data.usage_of_message().and_then(|counts| counts.prompt).or(self.prompt);
+        self.objects = self.objects.saturating_add(u64::from(self.data.is_object()));
+        self.usage = self.data.usage().or(self.usage);
+        self.prompt = self.data.usage_of_message().and_then(|counts| counts.prompt).or(self.prompt);
+        self.data = Document::default();
     }
 }

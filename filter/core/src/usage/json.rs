@@ -3,8 +3,8 @@
 //! The reader knows the way to usage and nothing beside it: the document's object, `response` and `message` in it,
 //! `usage` in any of the three. Of these objects it reads the names; every other value is skipped, by counting
 //! the brackets that are open. That costs one number for any depth, and bears that brackets which do not match each
-//! other are taken for such that do. In an object that is read, what is not JSON ends the reading: what was found by then
-//! stays found.
+//! other are taken for such that do. In an object that is read, what is not JSON ends the reading: what was found by
+//! then stays found.
 
 use super::counts::{Counts, Fields, Name};
 use super::skip;
@@ -139,21 +139,34 @@ impl Document {
         rest
     }
 
-    /// The inside of an object or array that is skipped.
-    fn inside<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let (_, end, rest) = cut(bytes, skip::to_structure(bytes));
-        match end {
-            Some(b'"') => self.state = State::Text,
-            Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
-            Some(b'}' | b']') => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth == 0 {
-                    self.state = State::Next;
+    /// The inside of an object or array that is skipped. Most of a body passes here, so strings are skipped on the way.
+    fn inside<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        let mut depth = self.depth;
+        while depth > 0 {
+            let (_, byte, rest) = cut(bytes, skip::to_structure(bytes));
+            bytes = rest;
+            match byte {
+                Some(b'{' | b'[') => depth = depth.saturating_add(1),
+                Some(b'}' | b']') => depth = depth.saturating_sub(1),
+                Some(b'"') => {
+                    let (_, end, rest) = cut(bytes, skip::to_string_end(bytes));
+                    bytes = rest;
+                    if end != Some(b'"') {
+                        self.depth = depth;
+                        self.state = if end.is_none() { State::Text } else { State::TextEscape };
+                        return bytes;
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    self.depth = depth;
+                    return bytes;
                 }
             }
-            Some(_) | None => {}
         }
-        rest
+        self.depth = 0;
+        self.state = State::Next;
+        bytes
     }
 
     fn step(&mut self, byte: u8) {

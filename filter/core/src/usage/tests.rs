@@ -196,9 +196,10 @@ fn a_stream_that_breaks_off_is_estimated_until_its_usage_is_complete() {
     let stream = chunk.repeat(3) + ": ping\n\ndata: {\"usage\":{\"total_tokens\":70}}\n\ndata: [DONE]\n\n";
     let stated = stream.find("70}").unwrap() + "70}".len();
     for at in 0..=stream.len() {
-        let objects = stream[..at].matches("data: {").count() as u64;
+        let (stream, _) = stream.split_at(at);
+        let objects = stream.matches("data: {").count() as u64;
         let expected = if at < stated { estimated(objects) } else { read(0, 0, 70) };
-        assert_eq!(events(&stream[..at]), expected, "{}", &stream[..at]);
+        assert_eq!(events(stream), expected, "{stream}");
     }
 }
 
@@ -220,6 +221,9 @@ fn lines_are_cut_as_browsers_do() {
     ] {
         assert_eq!(events(stream), estimated(objects), "{stream:?}");
     }
+    // A part of a mark is none, but the name of some other field.
+    assert_eq!(usage_of(EVENTS, b"\xef\xbbdata:{}\n\n"), estimated(0));
+    assert_eq!(usage_of(EVENTS, b"\xef\xbb\ndata:{}\n\n"), estimated(1));
     assert_eq!(events("data: {\"usage\":\ndata:{\"total_tokens\" :\r\ndata: 5}\rdata: }\n\n"), read(0, 0, 5));
     // The lines are joined by what ends a number.
     assert_eq!(events("data: {\"usage\":{\"total_tokens\":1\ndata:2}}\n\n"), estimated(1));

@@ -277,8 +277,8 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// Wherever a body is cut in two it says the same, and byte by byte too; what it says after the first part is what it says
-/// when it breaks off there.
+/// Wherever a body is cut in two it says the same, and byte by byte too; what it says after the first part is what it
+/// says when it breaks off there.
 fn assert_borders_are_no_matter(content_type: &[u8], body: &[u8]) {
     let fresh = || Reader::for_content_type(content_type, None).unwrap();
     let whole = usage_of(content_type, body);
