@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use portcullis_core::decide::Admission;
-use portcullis_core::limit::{Answer, Limits, Shared, Standing};
+use portcullis_core::limit::{Answer, HEADER, Limits, POLICY_HEADER, Shared, Standing};
 use portcullis_core::usage::{Reader, Usage};
 
 use crate::host::{self, Level, Map};
@@ -64,7 +64,7 @@ impl Call {
         let Some(limits) = &admission.limits else {
             return Limited::Passes(None);
         };
-        let answer = worker.limiter.admit(&SharedValues, limits, admission.counted(limits), host::monotonic_ns());
+        let answer = worker.limiter.admit(&SharedValues, limits, admission.counted(limits), host::monotonic_ns);
         if let Answer::Passes(standing) | Answer::Refused(standing) = &answer
             && standing.would_refuse(limits)
         {
@@ -86,8 +86,10 @@ impl Call {
 
     /// Tells the caller how the limits stand, and looks at what kind of response it is.
     pub fn answer(&mut self) {
-        for (name, value) in self.standing.headers(&self.limits) {
-            host::set_header(Map::ResponseHeaders, name, &value);
+        let set = |name, value: &str| host::set_header(Map::ResponseHeaders, name, value);
+        if !self.limits.policy_field().is_empty() {
+            set(POLICY_HEADER, self.limits.policy_field());
+            set(HEADER, &self.standing.field(&self.limits));
         }
         if self.limits.policy().counts_tokens() {
             let header = |name| host::header(Map::ResponseHeaders, name);

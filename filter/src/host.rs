@@ -46,6 +46,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
@@ -242,6 +249,14 @@ pub fn set_header(map: Map, name: &str, value: &str) -> bool {
     // SAFETY: the host reads `name` and `value`, which outlive the call.
     let status =
         unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    status == STATUS_OK
+}
+
+/// Adds a request header that is not there yet, which costs less than setting it. False if the host did not.
+pub fn add_request_header(name: &str, value: &[u8]) -> bool {
+    let map = Map::RequestHeaders as u32;
+    // SAFETY: the host reads `name` and `value`, which outlive the call.
+    let status = unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     status == STATUS_OK
 }
 

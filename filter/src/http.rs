@@ -6,7 +6,7 @@
 use std::cell::LazyCell;
 
 use portcullis_core::decide::{Admission, Decision, Request, decide};
-use portcullis_core::limit::{Limits, Standing};
+use portcullis_core::limit::{HEADER, Limits, POLICY_HEADER, Standing};
 use portcullis_core::verdict::Refusal;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -111,6 +111,34 @@ impl HttpContext for Gate {
     }
 }
 
+/// What is looked at of a request's headers, found in one pass over them.
+#[derive(Default)]
+struct Seen<'h> {
+    target: Option<&'h [u8]>,
+    authority: Option<&'h [u8]>,
+    /// The first two: more than one is one too many.
+    authorizations: [Option<&'h [u8]>; 2],
+    has_reserved: bool,
+}
+
+impl<'h> Seen<'h> {
+    fn of(headers: &'h Headers) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                b":path" => _ = seen.target.get_or_insert(value),
+                b":authority" => _ = seen.authority.get_or_insert(value),
+                b"authorization" => {
+                    let [first, second] = &mut seen.authorizations;
+                    _ = if first.is_none() { first } else { second }.insert(value);
+                }
+                _ => seen.has_reserved |= is_reserved(name),
+            }
+        }
+        seen
+    }
+}
+
 /// Judges the selected request and acts on the verdict.
 pub fn judge(worker: &mut Worker) -> Ruling {
     let Some(headers) = Headers::read(Map::RequestHeaders) else {
@@ -119,14 +147,11 @@ pub fn judge(worker: &mut Worker) -> Ruling {
     };
     #[cfg(feature = "trap")]
     trap_if_asked(&headers);
-    let first = |wanted: &'static [u8]| {
-        let mut all = headers.iter();
-        all.find_map(move |(name, value)| (name == wanted).then_some(value))
-    };
+    let seen = Seen::of(&headers);
     let request = Request {
-        target: first(b":path"),
-        authority: first(b":authority"),
-        authorizations: headers.iter().filter_map(|(name, value)| (name == b"authorization").then_some(value)),
+        target: seen.target,
+        authority: seen.authority,
+        authorizations: seen.authorizations.into_iter().flatten(),
     };
     let replica = &worker.replica;
     // Read at most once, and only if something hangs on the time.
@@ -138,7 +163,7 @@ pub fn judge(worker: &mut Worker) -> Ruling {
         return Ruling::Wait;
     }
     // Of refused requests too: access logs show these headers.
-    let cleaned = remove_reserved(Map::RequestHeaders, &headers);
+    let cleaned = !seen.has_reserved || remove_reserved(Map::RequestHeaders, &headers);
     let passed = match decision {
         Decision::Refused(refusal) => Err(refusal),
         // The host has not done what it was told to, so what would go upstream cannot be trusted.
@@ -184,21 +209,24 @@ pub fn give_up(worker: &mut Worker) {
 fn refuse_by_limits(worker: &mut Worker, limits: &Limits, standing: &Standing) -> Ruling {
     let row = Refusal::RateLimited.row();
     let mut headers = Refusal::RateLimited.headers(&worker.config.realm);
-    headers.extend(standing.headers(limits));
+    if !limits.policy_field().is_empty() {
+        headers.push((POLICY_HEADER, limits.policy_field().to_owned()));
+        headers.push((HEADER, standing.field(limits)));
+    }
+    headers.extend(standing.retry_after(limits).map(|seconds| ("retry-after", seconds)));
     host::respond(row.status, &details_of(row.label), &headers, &standing.body(limits));
     worker.metrics.count_request(row.label);
     Ruling::Answered
 }
 
-/// Tells the upstream who calls. False if the host did not do all of it.
+/// Tells the upstream who calls. A caller's headers of these names have been removed before. False if the host did not do all of it.
 fn admit(admission: &Admission) -> bool {
     let Admission { key, owner, api, .. } = admission;
-    let set = |name, value: &str| host::set_header(Map::RequestHeaders, name, value);
     (admission.forward_credential || host::remove_header(Map::RequestHeaders, b"authorization"))
-        && set("x-portcullis-key-id", &key.to_string())
-        && set("x-portcullis-organization", &owner.organization.to_string())
-        && set("x-portcullis-user", &owner.user.to_string())
-        && set("x-portcullis-api", &api.to_string())
+        && host::add_request_header("x-portcullis-key-id", key.text().as_ref())
+        && host::add_request_header("x-portcullis-organization", owner.organization.text().as_ref())
+        && host::add_request_header("x-portcullis-user", owner.user.text().as_ref())
+        && host::add_request_header("x-portcullis-api", api.text().as_ref())
 }
 
 /// Removes what only we may say. False if the host did not.

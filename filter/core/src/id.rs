@@ -22,11 +22,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const ORIGIN_UNIX_MS: u64 = 1_577_836_800_000;
 const RANDOM_BITS: u32 = 22;
 const DIGITS: usize = 13;
+/// Three letters, an underscore and the digits.
+const TEXT_BYTES: usize = 4 + DIGITS;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// What an id names: the type that keeps a user's id from being taken for an API's.
 pub trait Named {
-    /// The letters before the underscore.
+    /// The three letters before the underscore.
     const PREFIX: &'static str;
 }
 
@@ -86,6 +88,23 @@ impl<K> Id<K> {
     }
 }
 
+impl<K: Named> Id<K> {
+    /// The id's text.
+    pub fn text(self) -> IdText {
+        let mut text = [b'_'; TEXT_BYTES];
+        for (place, byte) in text.iter_mut().zip(K::PREFIX.bytes()) {
+            *place = byte;
+        }
+        let mut rest = self.number;
+        for place in text.iter_mut().rev().take(DIGITS) {
+            let value = usize::try_from(rest & 31).unwrap_or(0);
+            *place = ALPHABET.get(value).copied().unwrap_or(b'0');
+            rest >>= 5;
+        }
+        IdText(text)
+    }
+}
+
 impl<K: Named> FromStr for Id<K> {
     type Err = IdError;
 
@@ -115,18 +134,19 @@ fn digit_value(digit: u8) -> Option<u64> {
     u64::try_from(position).ok()
 }
 
+/// The text of an id, without memory of its own: a filter writes four of them for each request.
+#[derive(Debug, Clone, Copy)]
+pub struct IdText([u8; TEXT_BYTES]);
+
+impl AsRef<[u8]> for IdText {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl<K: Named> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(K::PREFIX)?;
-        f.write_str("_")?;
-        let mut text = [0_u8; DIGITS];
-        let mut rest = self.number;
-        for place in text.iter_mut().rev() {
-            let value = usize::try_from(rest & 31).unwrap_or(0);
-            *place = ALPHABET.get(value).copied().unwrap_or(b'0');
-            rest >>= 5;
-        }
-        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(str::from_utf8(&self.text().0).map_err(|_| fmt::Error)?)
     }
 }
 

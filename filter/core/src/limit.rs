@@ -45,4 +45,4 @@ pub use gcra::Tat;
 pub use limiter::{Answer, Limiter, Shared};
 pub use limits::Limits;
 pub use policy::{AMOUNT_MAX, Counted, Mode, Per, Policy, RULES_MAX, Rule, Subject, Unit, WINDOW_SECONDS_MAX};
-pub use standing::Standing;
+pub use standing::{HEADER, POLICY_HEADER, Standing};

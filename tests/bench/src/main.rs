@@ -85,10 +85,10 @@ struct RequestsArgs {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How often each variant is measured.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 25)]
     rounds: usize,
     /// How many milliseconds each time.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 300)]
     millis: u64,
     /// How many connections there are to each variant.
     #[arg(long, default_value_t = 32)]

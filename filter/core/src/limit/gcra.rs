@@ -41,7 +41,8 @@ impl Rule {
         if !self.lets_any_pass() {
             return 0;
         }
-        let room = self.burst_ticks().saturating_sub(self.ahead_ticks(tat, now_ns));
+        let ahead = tat.0.saturating_sub(self.ticks(now_ns));
+        let room = self.burst_ticks().saturating_sub(ahead);
         let units = room.checked_div(self.unit_ticks()).unwrap_or(0);
         u64::try_from(units).unwrap_or(u64::MAX)
     }
@@ -51,12 +52,9 @@ impl Rule {
         self.wait_for_ns(1, tat, now_ns)
     }
 
-    /// How long it takes until one unit more is there than now, in nanoseconds. `None` if all are there that can be.
-    pub fn refill_ns(&self, tat: Tat, now_ns: u64) -> Option<u64> {
-        let available = self.available(tat, now_ns);
-        if available >= self.burst {
-            return None;
-        }
+    /// How long it takes until one unit more is there than the `available` ones, in nanoseconds. `None` if there can be no
+    /// more.
+    pub fn refill_ns(&self, available: u64, tat: Tat, now_ns: u64) -> Option<u64> {
         self.wait_for_ns(available.saturating_add(1), tat, now_ns)
     }
 
@@ -65,10 +63,6 @@ impl Rule {
     pub fn take(&self, tat: Tat, now_ns: u64, units: u64) -> Tat {
         let taken = u128::from(units).saturating_mul(self.unit_ticks());
         Tat(tat.0.max(self.ticks(now_ns)).saturating_add(taken))
-    }
-
-    fn ahead_ticks(&self, tat: Tat, now_ns: u64) -> u128 {
-        tat.0.saturating_sub(self.ticks(now_ns))
     }
 
     fn wait_for_ns(&self, units: u64, tat: Tat, now_ns: u64) -> Option<u64> {

@@ -64,12 +64,22 @@ impl Limiter {
     }
 
     /// Judges a request that comes now, and counts it if it passes.
-    pub fn admit(&mut self, shared: &impl Shared, limits: &Arc<Limits>, counted: Counted, now_ns: u64) -> Answer {
-        if let Some(standing) = self.spend(limits, counted, now_ns) {
+    ///
+    /// The clock is read after the shared value: a worker that waits between the two must not judge what others have
+    /// done meanwhile by an instant before that.
+    pub fn admit(
+        &mut self,
+        shared: &impl Shared,
+        limits: &Arc<Limits>,
+        counted: Counted,
+        clock_ns: impl Fn() -> u64,
+    ) -> Answer {
+        if let Some(standing) = self.spend(limits, counted, &clock_ns) {
             return Answer::Passes(standing);
         }
         let units = limits.lease_units(self.workers);
         let taken = update(shared, counted, |value| {
+            let now_ns = clock_ns();
             let mut counter = Counter::find(value, counted, limits.rules(), now_ns);
             let (lease, standing) = take(&mut counter, limits, now_ns, units);
             let has_news = lease.is_some() || counter.is_carried();
@@ -92,13 +102,14 @@ impl Limiter {
     }
 
     /// Spends a unit that this worker has taken before.
-    fn spend(&mut self, limits: &Arc<Limits>, counted: Counted, now_ns: u64) -> Option<Standing> {
+    fn spend(&mut self, limits: &Arc<Limits>, counted: Counted, clock_ns: &impl Fn() -> u64) -> Option<Standing> {
         if self.leases.is_empty() {
             return None;
         }
         let held = self.leases.get_mut(&counted)?;
         // What was taken under another policy is lost: at most a lease in each worker.
         if Arc::ptr_eq(&held.limits, limits) || held.limits == *limits {
+            let now_ns = clock_ns();
             held.lease.settle(limits.rules(), now_ns);
             if held.lease.spend(limits.rules()) {
                 held.is_in_use = true;

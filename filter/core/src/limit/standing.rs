@@ -5,8 +5,6 @@
 //! does not come too early. In a refusal only the rules that refuse have a `t`, so that `Retry-After` is the latest of
 //! all, as the draft asks.
 
-use std::fmt::Write;
-
 use super::gcra::Tat;
 use super::limits::Limits;
 use super::policy::{Mode, RULES_MAX, Rule, Unit};
@@ -16,6 +14,8 @@ use crate::verdict::Refusal;
 pub const POLICY_HEADER: &str = "ratelimit-policy";
 /// The header that says how much of it is left.
 pub const HEADER: &str = "ratelimit";
+/// What one rule takes of the field, about.
+const FIELD_BYTES: usize = 40;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// How the rules of a policy stand after a request.
@@ -76,35 +76,28 @@ impl Standing {
         Refusal::limited_body(&detail, unit, &names)
     }
 
-    /// The headers of the response to a limited request, lower case; `Retry-After` (RFC 9110, section 10.2.3) only where
-    /// waiting helps.
-    pub fn headers(&self, limits: &Limits) -> Vec<(&'static str, String)> {
-        let mut headers = Vec::new();
-        if !limits.policy_field().is_empty() {
-            headers.push((POLICY_HEADER, limits.policy_field().to_owned()));
-            headers.push((HEADER, self.field(limits)));
-        }
-        if self.refuses(limits)
-            && let Some(seconds) = self.retry_after_seconds(limits)
-        {
-            headers.push(("retry-after", seconds.to_string()));
-        }
-        headers
+    /// The value of `Retry-After` (RFC 9110, section 10.2.3) of a refusal, where waiting helps.
+    pub fn retry_after(&self, limits: &Limits) -> Option<String> {
+        self.retry_after_seconds(limits).filter(|_| self.refuses(limits)).map(|seconds| seconds.to_string())
     }
 
     /// The value of `RateLimit`; empty if no rule is enforced.
     pub fn field(&self, limits: &Limits) -> String {
         let refuses = self.refuses(limits);
-        let mut field = String::new();
+        let mut field = String::with_capacity(FIELD_BYTES);
+        let mut digits = itoa::Buffer::new();
         for (place, rule, name) in limits.enforced() {
-            let separator = if field.is_empty() { "" } else { ", " };
             let tat = self.tat(place);
-            let available = rule.available(tat, self.now_ns).saturating_add(self.leased_of(rule));
-            // Writing to a string cannot fail.
-            let _ = write!(field, "{separator}\"{name}\";r={available}");
+            let available = rule.available(tat, self.now_ns);
+            let left = available.saturating_add(self.leased_of(rule));
+            let separator = if field.is_empty() { "\"" } else { ", \"" };
+            for part in [separator, name, "\";r=", digits.format(left)] {
+                field.push_str(part);
+            }
             let tells_time = !refuses || self.is_short(place);
-            if let Some(refill_ns) = rule.refill_ns(tat, self.now_ns).filter(|_| tells_time) {
-                let _ = write!(field, ";t={}", seconds(refill_ns));
+            if let Some(refill_ns) = rule.refill_ns(available, tat, self.now_ns).filter(|_| tells_time) {
+                field.push_str(";t=");
+                field.push_str(digits.format(seconds(refill_ns)));
             }
         }
         field

@@ -60,7 +60,7 @@ proptest! {
                     prop_assert_eq!(rule.available(tat, now_ns + wait_ns), 1);
                 }
             }
-            match rule.refill_ns(tat, now_ns) {
+            match rule.refill_ns(available, tat, now_ns) {
                 None => prop_assert!(!rule.lets_any_pass() || available == rule.burst),
                 Some(refill_ns) => {
                     prop_assert!(refill_ns > 0);
@@ -78,7 +78,8 @@ proptest! {
     fn nothing_panics(tat in any::<u128>(), now_ns in any::<u64>(), units in any::<u64>(), amounts in any::<(u64, u32, u64)>()) {
         let (limit, window_seconds, burst) = amounts;
         let rule = requests(limit, window_seconds, burst);
-        let _ = (rule.available(Tat(tat), now_ns), rule.wait_ns(Tat(tat), now_ns), rule.refill_ns(Tat(tat), now_ns));
+        let _ = (rule.available(Tat(tat), now_ns), rule.wait_ns(Tat(tat), now_ns));
+        let _ = rule.refill_ns(units, Tat(tat), now_ns);
         prop_assert!(rule.take(Tat(tat), now_ns, units) >= Tat(tat));
     }
 }
@@ -102,6 +103,6 @@ fn with_a_limit_or_a_burst_of_zero_nothing_ever_passes() {
     for rule in [requests(0, 60, 5), requests(60, 60, 0), requests(0, 60, 0)] {
         assert_eq!(rule.available(Tat::default(), u64::MAX), 0);
         assert_eq!(rule.wait_ns(Tat::default(), 0), None);
-        assert_eq!(rule.refill_ns(Tat::default(), 0), None);
+        assert_eq!(rule.refill_ns(0, Tat::default(), 0), None);
     }
 }

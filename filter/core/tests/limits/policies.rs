@@ -9,7 +9,7 @@ use crate::memory::Memory;
 /// How many requests pass one after the other, at most so many.
 fn use_up(worker: &mut Limiter, memory: &Memory, rules: &[Rule], now_ns: u64, at_most: u64) -> u64 {
     let limits = limits(rules);
-    let passes = |_: &u64| matches!(worker.admit(memory, &limits, counted(1), now_ns), Answer::Passes(_));
+    let passes = |_: &u64| matches!(worker.admit(memory, &limits, counted(1), || now_ns), Answer::Passes(_));
     (0..at_most).take_while(passes).count() as u64
 }
 
@@ -113,8 +113,9 @@ fn a_rule_that_was_observed_is_enforced_with_what_it_saw() {
 fn tokens_are_taken_afterwards_and_a_debt_is_waited_out() {
     let (memory, mut worker) = (Memory::default(), Limiter::default());
     let tokens = limits(&[Rule { unit: Unit::Tokens, ..requests(60, 60, 100) }]);
-    let passes =
-        |worker: &mut Limiter, now_ns| matches!(worker.admit(&memory, &tokens, counted(1), now_ns), Answer::Passes(_));
+    let passes = |worker: &mut Limiter, now_ns| {
+        matches!(worker.admit(&memory, &tokens, counted(1), || now_ns), Answer::Passes(_))
+    };
     assert!(passes(&mut worker, NOW) && passes(&mut worker, NOW));
     assert!(worker.charge(&memory, &tokens, counted(1), NOW, (130, 0)));
     // 30 more than there were; the next request needs one.

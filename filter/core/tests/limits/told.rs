@@ -1,6 +1,6 @@
 //! What callers are told.
 
-use portcullis_core::limit::{Answer, Limiter, Limits, Mode, Rule, Standing, Unit};
+use portcullis_core::limit::{Answer, Limiter, Mode, Rule, Standing, Unit};
 use proptest::prelude::*;
 
 use crate::bucket::{SECOND, any_rule, counted, limits, pauses, requests};
@@ -11,10 +11,6 @@ fn standing(answer: Answer) -> Standing {
         Answer::Passes(standing) | Answer::Refused(standing) => standing,
         Answer::Unknown => panic!("the memory can be written"),
     }
-}
-
-fn header(standing: &Standing, limits: &Limits, name: &str) -> Option<String> {
-    standing.headers(limits).into_iter().find_map(|(found, value)| (found == name).then_some(value))
 }
 
 proptest! {
@@ -28,9 +24,9 @@ proptest! {
         let mut now_ns = SECOND;
         for pause_ns in pauses {
             now_ns += pause_ns;
-            let answer = worker.admit(&memory, &limits, counted(1), now_ns);
+            let answer = worker.admit(&memory, &limits, counted(1), || now_ns);
             let standing = standing(answer);
-            let retry_after = header(&standing, &limits, "retry-after");
+            let retry_after = standing.retry_after(&limits);
             if matches!(answer, Answer::Refused(_)) {
                 let never = rules.iter().any(|rule| rule.mode == Mode::Enforce && !rule.lets_any_pass());
                 prop_assert_eq!(retry_after.is_none(), never);
@@ -38,7 +34,7 @@ proptest! {
                     let seconds: u64 = seconds.parse().unwrap();
                     prop_assert!(seconds > 0);
                     now_ns = now_ns.saturating_add(seconds.saturating_mul(SECOND));
-                    let again = worker.admit(&memory, &limits, counted(1), now_ns);
+                    let again = worker.admit(&memory, &limits, counted(1), || now_ns);
                     prop_assert!(matches!(again, Answer::Passes(_)) || now_ns == u64::MAX);
                 }
             } else {
@@ -57,8 +53,8 @@ fn each_enforced_rule_says_what_is_left_and_when_more_comes() {
         Rule { unit: Unit::Tokens, ..requests(100, 86_400, 100) },
     ];
     let (memory, limits, mut worker) = (Memory::default(), limits(&rules), Limiter::default());
-    let mut admit = |now_ns| standing(worker.admit(&memory, &limits, counted(1), now_ns));
-    let field = |standing: &Standing| header(standing, &limits, "ratelimit").unwrap();
+    let mut admit = |now_ns| standing(worker.admit(&memory, &limits, counted(1), || now_ns));
+    let field = |standing: &Standing| standing.field(&limits);
     let first = admit(SECOND);
     assert_eq!(field(&first), "\"requests-60s\";r=1;t=1, \"tokens-86400s\";r=100");
     assert!(!first.would_refuse(&limits));
@@ -67,7 +63,7 @@ fn each_enforced_rule_says_what_is_left_and_when_more_comes() {
     assert!(second.would_refuse(&limits) && !second.refuses(&limits));
     let refused = admit(SECOND + SECOND / 2);
     assert!(refused.refuses(&limits));
-    assert_eq!(header(&refused, &limits, "retry-after").as_deref(), Some("1"));
+    assert_eq!(refused.retry_after(&limits).as_deref(), Some("1"));
     let body: serde_json::Value = serde_json::from_slice(&refused.body(&limits)).unwrap();
     assert_eq!(body["violated-policies"], serde_json::json!(["requests-60s"]));
     assert_eq!(body["error"]["code"], "rate_limit_exceeded");
@@ -80,27 +76,27 @@ fn each_enforced_rule_says_what_is_left_and_when_more_comes() {
 fn in_a_refusal_only_the_rules_that_refuse_say_when_more_comes() {
     let rules = [requests(60, 60, 1), requests(24, 86_400, 24)];
     let (memory, limits, mut worker) = (Memory::default(), limits(&rules), Limiter::default());
-    let mut admit = || standing(worker.admit(&memory, &limits, counted(1), SECOND));
+    let mut admit = || standing(worker.admit(&memory, &limits, counted(1), || SECOND));
     admit();
-    let field = header(&admit(), &limits, "ratelimit");
-    assert_eq!(field.as_deref(), Some("\"requests-60s\";r=0;t=1, \"requests-86400s\";r=23"));
+    assert_eq!(admit().field(&limits), "\"requests-60s\";r=0;t=1, \"requests-86400s\";r=23");
 }
 
 #[test]
 fn who_is_only_observed_is_told_nothing() {
     let observed = Rule { mode: Mode::Observe, ..requests(0, 60, 0) };
     let (memory, limits, mut worker) = (Memory::default(), limits(&[observed]), Limiter::default());
-    let answer = worker.admit(&memory, &limits, counted(1), SECOND);
+    let answer = worker.admit(&memory, &limits, counted(1), || SECOND);
     assert!(matches!(answer, Answer::Passes(_)));
-    assert_eq!(standing(answer).headers(&limits), []);
+    assert_eq!((limits.policy_field(), standing(answer).field(&limits).as_str()), ("", ""));
+    assert_eq!(standing(answer).retry_after(&limits), None);
     assert!(standing(answer).would_refuse(&limits));
 }
 
 #[test]
 fn a_policy_under_which_nothing_passes_announces_no_instant() {
     let (memory, limits, mut worker) = (Memory::default(), limits(&[requests(0, 60, 5)]), Limiter::default());
-    let refused = standing(worker.admit(&memory, &limits, counted(1), SECOND));
-    let headers = refused.headers(&limits);
-    let expected = [("ratelimit-policy", "\"requests-60s\";q=0;w=60"), ("ratelimit", "\"requests-60s\";r=0")];
-    assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+    let refused = standing(worker.admit(&memory, &limits, counted(1), || SECOND));
+    assert_eq!(limits.policy_field(), "\"requests-60s\";q=0;w=60");
+    assert_eq!(refused.field(&limits), "\"requests-60s\";r=0");
+    assert!(refused.refuses(&limits) && refused.retry_after(&limits).is_none());
 }

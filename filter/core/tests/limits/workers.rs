@@ -1,6 +1,6 @@
 //! Several workers at one memory.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use portcullis_core::limit::{Answer, Limiter, Mode, Unit};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ proptest! {
         let mut now_ns = 77 * SECOND;
         for (pause_ns, (worker, key, tends)) in arrivals.0.into_iter().zip(arrivals.1) {
             now_ns += pause_ns;
-            let answer = workers[worker].admit(&memory, &limits, counted(key), now_ns);
+            let answer = workers[worker].admit(&memory, &limits, counted(key), || now_ns);
             prop_assert_eq!(passes(answer), singles[key as usize].admit(now_ns), "{:?}", rules);
             if let Answer::Passes(standing) = answer {
                 let tokens = pause_ns % 7;
@@ -78,7 +78,7 @@ proptest! {
         for (pause_ns, worker, requests, tends) in arrivals {
             now_ns += pause_ns;
             for _ in 0..requests {
-                admitted += u64::from(passes(workers[worker].admit(&memory, &limits, counted(1), now_ns)));
+                admitted += u64::from(passes(workers[worker].admit(&memory, &limits, counted(1), || now_ns)));
                 admitted_by_one += u64::from(single.admit(now_ns));
                 prop_assert!(admitted <= admitted_by_one);
             }
@@ -104,7 +104,7 @@ proptest! {
         }
         for (worker, requests) in before {
             for _ in 0..requests {
-                admitted += u64::from(passes(workers[worker].admit(&memory, &limits, counted(1), now_ns)));
+                admitted += u64::from(passes(workers[worker].admit(&memory, &limits, counted(1), || now_ns)));
             }
         }
         // Used since the last look, and then idle for one.
@@ -113,7 +113,7 @@ proptest! {
                 worker.give_back(&memory, now_ns, 10);
             }
         }
-        while passes(workers[last].admit(&memory, &limits, counted(1), now_ns)) {
+        while passes(workers[last].admit(&memory, &limits, counted(1), || now_ns)) {
             admitted += 1;
         }
         prop_assert_eq!(admitted, burst);
@@ -129,16 +129,16 @@ proptest! {
         loop {
             let intruded = RefCell::new(false);
             let answer = {
-                let between = || *intruded.borrow_mut() = passes(other.admit(&memory, &limits, counted(1), SECOND));
+                let between = || *intruded.borrow_mut() = passes(other.admit(&memory, &limits, counted(1), || SECOND));
                 let interrupted = Interrupted { memory: &memory, between: RefCell::new(Some(Box::new(between))) };
-                passes(one.admit(&interrupted, &limits, counted(1), SECOND))
+                passes(one.admit(&interrupted, &limits, counted(1), || SECOND))
             };
             admitted += u64::from(answer) + u64::from(*intruded.borrow());
             if !answer {
                 break;
             }
         }
-        while passes(other.admit(&memory, &limits, counted(1), SECOND)) {
+        while passes(other.admit(&memory, &limits, counted(1), || SECOND)) {
             admitted += 1;
         }
         prop_assert_eq!(admitted, rule.burst);
@@ -147,14 +147,31 @@ proptest! {
     #[test]
     fn a_value_that_is_none_of_ours_counts_as_empty(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let (memory, limits, mut worker) = (Memory::default(), limits(&[requests(3, 86_400, 3)]), Limiter::default());
-        prop_assert!(passes(worker.admit(&memory, &limits, counted(1), SECOND)));
+        prop_assert!(passes(worker.admit(&memory, &limits, counted(1), || SECOND)));
         memory.spoil(&bytes);
         let mut admitted = 0;
-        while passes(worker.admit(&memory, &limits, counted(1), SECOND)) {
+        while passes(worker.admit(&memory, &limits, counted(1), || SECOND)) {
             admitted += 1;
             prop_assert!(admitted <= 3);
         }
     }
+}
+
+/// Its clock must not be older than what the others have written.
+#[test]
+fn a_worker_that_waits_before_it_reads_does_not_refuse_what_may_pass() {
+    let rule = requests(1_000_000_000, 1, 10);
+    let (memory, limits) = (Memory::default(), limits(&[rule]));
+    let (mut one, mut other) = (Limiter::default(), Limiter::default());
+    let clock_ns = Cell::new(SECOND);
+    let between = || {
+        for _ in 0..10 {
+            clock_ns.set(clock_ns.get() + 1);
+            assert!(passes(other.admit(&memory, &limits, counted(1), || clock_ns.get())));
+        }
+    };
+    let interrupted = Interrupted { memory: &memory, between: RefCell::new(Some(Box::new(between))) };
+    assert!(passes(one.admit(&interrupted, &limits, counted(1), || clock_ns.get() + 1)));
 }
 
 #[test]
@@ -164,12 +181,12 @@ fn units_that_were_given_back_are_worth_nothing_once_their_time_has_come() {
     let (mut one, mut other) = (Limiter::default(), Limiter::default());
     one.set_workers(2);
     other.set_workers(2);
-    assert!(passes(one.admit(&memory, &limits, counted(1), SECOND)));
+    assert!(passes(one.admit(&memory, &limits, counted(1), || SECOND)));
     one.give_back(&memory, SECOND, 10);
     one.give_back(&memory, SECOND, 10);
     // Long after all units have come back by themselves.
     let mut admitted = 0;
-    while passes(other.admit(&memory, &limits, counted(1), 100 * SECOND)) {
+    while passes(other.admit(&memory, &limits, counted(1), || 100 * SECOND)) {
         admitted += 1;
     }
     assert_eq!(admitted, rule.burst);
@@ -178,7 +195,7 @@ fn units_that_were_given_back_are_worth_nothing_once_their_time_has_come() {
 #[test]
 fn what_cannot_be_counted_is_not_let_pass() {
     let limits = limits(&[requests(3, 60, 3)]);
-    assert_eq!(Limiter::default().admit(&Stuck, &limits, counted(1), SECOND), Answer::Unknown);
+    assert_eq!(Limiter::default().admit(&Stuck, &limits, counted(1), || SECOND), Answer::Unknown);
     assert!(!Limiter::default().charge(&Stuck, &limits, counted(1), SECOND, (1, 0)));
 }
 
@@ -190,7 +207,7 @@ fn counters_whose_units_have_come_back_give_up_their_place() {
     for key in 0..1_000_000_u64 {
         // A unit is back after 0.1 s, in which 1,000 keys come by.
         now_ns += SECOND / 10_000;
-        assert!(passes(worker.admit(&memory, &limits, counted(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)), now_ns)));
+        assert!(passes(worker.admit(&memory, &limits, counted(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)), || now_ns)));
     }
     let (values, bytes) = memory.size();
     assert!(values <= 16_384 && bytes < values * 200, "{values} values, {bytes} bytes");
@@ -208,7 +225,7 @@ fn a_memory_that_is_full_refuses() {
     let mut refused = 0;
     for number in 0..3_000_u64 {
         let key = (number.wrapping_mul(inverse) ^ 1).rotate_right(32);
-        refused += u64::from(worker.admit(&memory, &limits, counted(key), SECOND) == Answer::Unknown);
+        refused += u64::from(worker.admit(&memory, &limits, counted(key), || SECOND) == Answer::Unknown);
     }
     let (values, bytes) = memory.size();
     assert!(values == 1 && bytes <= 16_384 && refused > 1_000, "{values} values, {bytes} bytes, {refused} refused");

@@ -8,10 +8,11 @@
 //! | [`cores`] | who runs on which core |
 //! | [`figures`] | rounds in a table |
 //!
-//! All Envoys run all the time. The variants are measured one after the other for a short while, again and again, each
-//! time with another one first: what slows a machine down for some seconds slows all of them. Figures are medians over
-//! these rounds, and differences and ratios are those of the same round. A request's cost is the processor time of all
-//! threads of its Envoy, with the kernel's for it, divided by the number of requests; an Envoy that waits costs nothing.
+//! All Envoys run all the time. The variants are measured one after the other for a short while, again and again: what
+//! slows a machine down for some seconds slows all of them. Each round has another order, as a variant feels which one
+//! was before it. Figures are medians over the rounds, and differences and ratios are those of the same round. A request's
+//! cost is the processor time of all threads of its Envoy, with the kernel's for it, divided by the number of requests; an
+//! Envoy that waits costs nothing.
 
 mod cores;
 mod figures;
@@ -22,6 +23,7 @@ mod variant;
 use std::time::{Duration, Instant};
 
 use portcullis_tests::house::House;
+use portcullis_tests::random::Random;
 use serde_json::json;
 
 use cores::Cores;
@@ -50,6 +52,8 @@ pub struct Settings {
 const LEAD_IN: Duration = Duration::from_millis(60);
 /// How long Envoy has after an answer until its threads wait.
 const SETTLE: Duration = Duration::from_millis(3);
+/// Chooses the orders of the rounds, the same in each run.
+const SEED: u64 = 1;
 /// How long an idle Envoy is looked at.
 const IDLE_SECONDS: u32 = 2;
 
@@ -104,15 +108,25 @@ pub async fn run(settings: Settings) -> [Section; 2] {
 /// The rounds of each variant.
 fn measure(settings: &Settings, runners: &mut [Runner], cores: &Cores) -> Vec<Vec<Round>> {
     let mut rounds = runners.iter().map(|_| Vec::new()).collect::<Vec<_>>();
-    let count = runners.len();
-    for round in 0..settings.rounds {
-        for place in (0..count).map(|place| (place + round) % count) {
+    let mut order = (0..runners.len()).collect::<Vec<_>>();
+    let mut random = Random::new(SEED);
+    for _ in 0..settings.rounds {
+        shuffle(&mut order, &mut random);
+        for &place in &order {
             let runner = &mut runners[place];
             cores.keep_off(runner.variant.workers);
             rounds[place].push(runner.round(settings.duration));
         }
     }
     rounds
+}
+
+/// Fisher and Yates.
+fn shuffle(order: &mut [usize], random: &mut Random) {
+    for last in (1..order.len()).rev() {
+        let chosen = random.below(u64::try_from(last + 1).expect("a count"));
+        order.swap(last, usize::try_from(chosen).expect("a place"));
+    }
 }
 
 impl Runner {
