@@ -69,10 +69,8 @@ async fn round(
 
 /// Each thread of this Envoy has had connections of callers.
 async fn assert_every_worker_was_called(house: &House) {
-    let url = format!("{}/stats?filter=worker_[01].downstream_cx_total", house.envoy().admin_url());
-    let stats = house.http.get(url).send().await.unwrap().text().await.unwrap();
-    let counts = stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).collect::<Vec<_>>();
-    assert!(counts.len() == 2 && !counts.contains(&0), "{stats}");
+    let counts = house.connections_of_threads().await;
+    assert!(counts.len() == 2 && !counts.contains(&0), "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

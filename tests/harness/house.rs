@@ -23,6 +23,9 @@ pub const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
 /// A path of the upstream that every house exempts from keys, besides `/healthz`.
 pub const OPEN_PATH: &str = "/open/echo";
 
+/// A path below that of the serverless API that Envoy answers by itself, where the upstream would be what a load measures.
+pub const DIRECT_PATH: &str = "/v1/direct";
+
 /// A running house. Dropping it kills what runs and removes its folder.
 #[derive(Debug)]
 pub struct House {
@@ -249,11 +252,25 @@ impl House {
 
     /// The same with another module than the one that is released.
     pub async fn start_envoy_with(&mut self, wasm: PathBuf, concurrency: u32) {
+        self.launch_envoy(wasm, concurrency, Vec::new()).await;
+    }
+
+    /// The same with the module that is released, and with more in Envoy's environment.
+    pub async fn start_envoy_in(&mut self, environment: Vec<(String, OsString)>, concurrency: u32) {
+        self.launch_envoy(program("PORTCULLIS_WASM"), concurrency, environment).await;
+    }
+
+    async fn launch_envoy(&mut self, wasm: PathBuf, concurrency: u32, environment: Vec<(String, OsString)>) {
         self.stop_envoy().await;
         self.envoys_started += 1;
         let ports = ports::free_ports(2).expect("two free ports");
         let file = |name: &str| self.folder().join(format!("envoy-{}.{name}", self.envoys_started));
         let exempt_paths = format!("\"exempt_paths\": [\"/healthz\", \"{OPEN_PATH}\"]");
+        let health = "- match: { path: /healthz }";
+        let direct = format!(
+            "- match: {{ path_separated_prefix: {DIRECT_PATH} }}\n{:26}direct_response: {{ status: 200 }}\n{:24}{health}",
+            "", ""
+        );
         let config = EnvoyConfig {
             program: program("ENVOY"),
             wasm,
@@ -264,8 +281,9 @@ impl House {
             concurrency,
             gateway_token: self.gateway_token.clone(),
             config_file: file("yaml"),
-            more: vec![("\"exempt_paths\": [\"/healthz\"]".to_owned(), exempt_paths)],
-            arguments: Vec::<OsString>::new(),
+            more: vec![("\"exempt_paths\": [\"/healthz\"]".to_owned(), exempt_paths), (health.to_owned(), direct)],
+            arguments: Vec::new(),
+            environment,
             log: file("log"),
             tie: Tie::Group,
         };

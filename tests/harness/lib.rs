@@ -8,6 +8,8 @@
 //! | [`link`] | a network cable that can be slow, silent, broken or cut |
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
 //! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
+//! | [`load`] | one request over and over on many connections, and what came of it |
+//! | [`limits`] | APIs with rate limits |
 //! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
 //! | [`stats`] | Envoy's statistics |
@@ -27,7 +29,9 @@ pub mod database;
 pub mod hammer;
 pub mod house;
 pub mod keys;
+pub mod limits;
 pub mod link;
+pub mod load;
 pub mod measure;
 pub mod people;
 pub mod python;

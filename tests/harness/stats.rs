@@ -19,4 +19,11 @@ impl House {
         let figures = statistics.lines().filter_map(|line| line.strip_prefix(&start)?.split_once("\"} "));
         figures.map(|(worker, value)| (worker.parse().expect("a number"), value.parse().expect("a figure"))).collect()
     }
+
+    /// How many connections each of Envoy's threads has taken from callers.
+    pub async fn connections_of_threads(&self) -> Vec<u64> {
+        let url = format!("{}/stats?filter=worker_[0-9]+.downstream_cx_total", self.envoy().admin_url());
+        let text = self.http.get(url).send().await.expect("Envoy's statistics").text().await.expect("text");
+        text.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse().ok()).collect()
+    }
 }

@@ -245,6 +245,7 @@ impl<'a> Plan<'a> {
             config_file: self.demo_dir.join("envoy.yaml"),
             more: Vec::new(),
             arguments: Vec::new(),
+            environment: Vec::new(),
             log: self.envoy_log(),
             tie: Tie::Guarded(self.guard.clone()),
         }

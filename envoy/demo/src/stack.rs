@@ -195,6 +195,8 @@ pub struct EnvoyConfig {
     pub more: Vec<(String, String)>,
     /// More arguments, for example `--component-log-level wasm:debug`.
     pub arguments: Vec<OsString>,
+    /// More of its environment.
+    pub environment: Vec<(String, OsString)>,
     /// Where its log goes.
     pub log: PathBuf,
     /// How it is tied to this process.
@@ -246,11 +248,13 @@ impl Envoy {
             "--disable-hot-restart".into(),
         ];
         arguments.extend(config.arguments.iter().cloned());
+        let mut environment = config.environment.clone();
+        environment.push(("PORTCULLIS_GATEWAY_TOKEN".to_owned(), config.gateway_token.clone().into()));
         let process = ChildProcess::start(&Launch {
             name: "Envoy",
             program: config.program.clone(),
             arguments,
-            environment: vec![("PORTCULLIS_GATEWAY_TOKEN".to_owned(), config.gateway_token.clone().into())],
+            environment,
             log: config.log.clone(),
             tie: config.tie.clone(),
         })?;
