@@ -9,15 +9,18 @@
 //! used before counts (`Meter::whole`).
 //!
 //! Workers hear of a change one after the other. Until all have, one may turn the meters to its policy and another back
-//! again; nothing is lost by it, because debts are kept, and because meters that a policy has no rule for stay until their
-//! units have come back.
+//! again; nothing is lost by it, because debts are kept, and because meters that a policy has no rule for stay and count on
+//! for a window of theirs, or until their units have come back.
 
 use super::counters::{METERS_MAX, Meter};
 use super::gcra::{Tat, ticks};
 use super::policy::Rule;
 
-/// The meters of these rules, in their order, and behind them those of rules that are no more.
-pub fn carry(old: &[Meter], rules: &[Rule], now_ns: u64) -> Vec<Meter> {
+/// The meters of these rules, in their order, and behind them those that have no rule any more: from the meters of the
+/// rules before, and those that had none already.
+pub fn carry(own: &[Meter], left: &[Meter], rules: &[Rule], now_ns: u64) -> Vec<Meter> {
+    let left = left.iter().filter(|meter| !meter.is_over(now_ns));
+    let old = own.iter().chain(left).copied().collect::<Vec<_>>();
     let mut is_taken = vec![false; old.len()];
     let mut sources: Vec<Option<usize>> = vec![None; rules.len()];
     // Equal rules find each other first, so that a rule which only moved is not taken for another.
@@ -32,13 +35,17 @@ pub fn carry(old: &[Meter], rules: &[Rule], now_ns: u64) -> Vec<Meter> {
             }
         }
     }
-    let own = rules.iter().zip(&sources).map(|(rule, source)| {
-        let source = source.and_then(|place| old.get(place)).or_else(|| nearest(old, rule));
-        source.map_or_else(|| Meter::new(rule, Tat::default(), Tat::default()), |meter| turned(meter, rule, now_ns))
-    });
-    let mut meters = own.collect::<Vec<_>>();
-    let left_over = old.iter().zip(&is_taken).filter(|(meter, is_taken)| !**is_taken && !meter.is_spent(now_ns));
-    meters.extend(left_over.map(|(meter, _)| *meter).take(METERS_MAX.saturating_sub(rules.len())));
+    let of_rule = |(rule, source): (&Rule, &Option<usize>)| match source.and_then(|place| old.get(place)) {
+        Some(meter) if meter.is_of(rule) && *source < Some(own.len()) => *meter,
+        Some(meter) => turned(meter, rule, now_ns),
+        None => nearest(&old, rule)
+            .map_or_else(|| Meter::new(rule, Tat::default(), Tat::default()), |meter| turned(meter, rule, now_ns)),
+    };
+    let mut meters = rules.iter().zip(&sources).map(of_rule).collect::<Vec<_>>();
+    let leaving =
+        old.iter().zip(&is_taken).enumerate().filter(|(_, (meter, is_taken))| !**is_taken && !meter.is_spent(now_ns));
+    let leaving = leaving.map(|(place, (meter, _))| if place < own.len() { meter.left(now_ns) } else { *meter });
+    meters.extend(leaving.take(METERS_MAX.saturating_sub(rules.len())));
     meters
 }
 
@@ -58,9 +65,6 @@ fn nearest<'m>(old: &'m [Meter], rule: &Rule) -> Option<&'m Meter> {
 
 /// A meter's units, as this rule counts them.
 fn turned(meter: &Meter, rule: &Rule, now_ns: u64) -> Meter {
-    if meter.is_of(rule) {
-        return *meter;
-    }
     let used = meter.whole.0.saturating_sub(ticks(meter.limit, now_ns));
     // A unit has as many ticks as its window has nanoseconds.
     let used = if meter.window_seconds == rule.window_seconds {

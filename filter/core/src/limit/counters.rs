@@ -8,23 +8,24 @@
 //! ```text
 //! value    = counter*
 //! counter  = length:u16 (of what follows)  kind:u8  api:u64  subject:u64  policy:u8  meters:u8  leases:u8  meter*  lease*
-//! meter    = unit:u8  window_seconds:u32  limit:u64  tat:u128  whole:u128
+//! meter    = unit:u8  window_seconds:u32  limit:u64  burst:u64  tat:u128  whole:u128
 //! lease    = units:u32  (start:u128)*policy
 //! ```
 //!
 //! The first `policy` meters are those of the rules of the policy by which the counter was last written, in its order;
-//! the rest belong to rules that the policy no longer has, or does not have yet in this worker. Leases are those that
+//! the rest belong to rules that the policy no longer has, or does not have yet in this worker, and count on. Leases are those that
 //! workers have given back. Numbers are little-endian. From where a value is not of this form on, it counts as empty.
 
 use super::Counted;
 use super::carry::carry;
-use super::gcra::{Tat, ticks};
+use super::gcra::{Tat, ticks, unit_ticks};
 use super::lease::Lease;
 use super::policy::{RULES_MAX, Rule, Subject, Unit};
+use super::standing::bit;
 
 /// How many shared values there are.
 pub const SLOTS: u32 = 16_384;
-/// The longest value, so that all together take 256 MiB at most. It has room for 240 counters with one rule each: all
+/// The longest value, so that all together take 256 MiB at most. It has room for 218 counters with one rule each: all
 /// together for those of more than a million subjects, however they are spread.
 const VALUE_BYTES_MAX: usize = 1 << 14;
 /// The most meters of one counter.
@@ -56,7 +57,9 @@ pub struct Meter {
     pub window_seconds: u32,
     /// Its limit.
     pub limit: u64,
-    /// How far units have been taken; requests are judged by it.
+    /// Its burst.
+    pub burst: u64,
+    /// How far units have been taken; requests are judged by it. Of a meter without a rule: until when it is kept.
     pub tat: Tat,
     /// The same with the debt that a change of policy has forgiven (`carry`): never less.
     pub whole: Tat,
@@ -65,17 +68,37 @@ pub struct Meter {
 impl Meter {
     /// The meter of a rule.
     pub const fn new(rule: &Rule, tat: Tat, whole: Tat) -> Self {
-        Self { unit: rule.unit, window_seconds: rule.window_seconds, limit: rule.limit, tat, whole }
+        let Rule { unit, window_seconds, limit, burst, .. } = *rule;
+        Self { unit, window_seconds, limit, burst, tat, whole }
     }
 
     /// Whether it is this rule's, as it is.
     pub fn is_of(&self, rule: &Rule) -> bool {
-        self.unit == rule.unit && self.window_seconds == rule.window_seconds && self.limit == rule.limit
+        self.unit == rule.unit
+            && self.window_seconds == rule.window_seconds
+            && self.limit == rule.limit
+            && self.burst == rule.burst
     }
 
     /// Whether all its units have come back.
     pub fn is_spent(&self, now_ns: u64) -> bool {
         self.whole.0 <= ticks(self.limit, now_ns)
+    }
+
+    /// The meter when its rule is no more. It goes on counting for a window, in case the rule comes back.
+    pub fn left(self, now_ns: u64) -> Self {
+        let window_ns = u64::try_from(unit_ticks(self.window_seconds)).unwrap_or(u64::MAX);
+        Self { tat: Tat(ticks(self.limit, now_ns.saturating_add(window_ns))), ..self }
+    }
+
+    /// Whether a meter without a rule need not be kept any longer.
+    pub fn is_over(&self, now_ns: u64) -> bool {
+        self.is_spent(now_ns) || self.tat.0 <= ticks(self.limit, now_ns)
+    }
+
+    fn count(&mut self, now_ns: u64, units: u64) {
+        let taken = u128::from(units).saturating_mul(unit_ticks(self.window_seconds));
+        self.whole = Tat(self.whole.0.max(ticks(self.limit, now_ns)).saturating_add(taken));
     }
 }
 
@@ -93,7 +116,10 @@ impl Counter {
         let found = entries(value).find(|entry| entry.is_of(counted)).and_then(|entry| entry.counter());
         match found {
             Some(counter) if counter.is_of(rules) => counter,
-            Some(counter) => Self { is_carried: true, ..Self::new(carry(&counter.meters, rules, now_ns), rules.len()) },
+            Some(counter) => {
+                let (own, left) = counter.meters.split_at_checked(counter.policy_rules).unwrap_or_default();
+                Self { is_carried: true, ..Self::new(carry(own, left, rules, now_ns), rules.len()) }
+            }
             None => Self::new(
                 rules.iter().map(|rule| Meter::new(rule, Tat::default(), Tat::default())).collect(),
                 rules.len(),
@@ -123,13 +149,16 @@ impl Counter {
         tats
     }
 
-    /// Takes units from those rules of the policy that `units` has some for.
-    pub fn take(&mut self, rules: &[Rule], now_ns: u64, units: impl Fn(usize, &Rule) -> u64) {
-        for (place, (meter, rule)) in self.meters.iter_mut().zip(rules).enumerate() {
-            let units = units(place, rule);
-            if units > 0 {
-                meter.tat = rule.take(meter.tat, now_ns, units);
-                meter.whole = rule.take(meter.whole, now_ns, units);
+    /// Counts so many of a unit, except for the policy's rules in `short`, a bit each, which have nothing to take.
+    pub fn take(&mut self, unit: Unit, units: u64, short: u8, rules: &[Rule], now_ns: u64) {
+        for (place, meter) in self.meters.iter_mut().enumerate().filter(|(_, meter)| meter.unit == unit) {
+            match rules.get(place) {
+                Some(rule) if short & bit(place) == 0 => {
+                    meter.tat = rule.take(meter.tat, now_ns, units);
+                    meter.count(now_ns, units);
+                }
+                Some(_) => {}
+                None => meter.count(now_ns, units),
             }
         }
     }
@@ -197,6 +226,7 @@ impl Counter {
             });
             bytes.extend_from_slice(&meter.window_seconds.to_le_bytes());
             bytes.extend_from_slice(&meter.limit.to_le_bytes());
+            bytes.extend_from_slice(&meter.burst.to_le_bytes());
             bytes.extend_from_slice(&meter.tat.0.to_le_bytes());
             bytes.extend_from_slice(&meter.whole.0.to_le_bytes());
         }
@@ -261,6 +291,7 @@ impl Entry<'_> {
             let ([unit], after) = rest.split_first_chunk()?;
             let (window_seconds, after) = after.split_first_chunk()?;
             let (limit, after) = after.split_first_chunk()?;
+            let (burst, after) = after.split_first_chunk()?;
             let (tat, after) = after.split_first_chunk()?;
             let (whole, after) = after.split_first_chunk()?;
             rest = after;
@@ -268,6 +299,7 @@ impl Entry<'_> {
                 unit: if *unit == 0 { Unit::Requests } else { Unit::Tokens },
                 window_seconds: u32::from_le_bytes(*window_seconds),
                 limit: u64::from_le_bytes(*limit),
+                burst: u64::from_le_bytes(*burst),
                 tat: Tat(u128::from_le_bytes(*tat)),
                 whole: Tat(u128::from_le_bytes(*whole)),
             });

@@ -134,10 +134,7 @@ impl Limiter {
     ) -> bool {
         let charged = update(shared, counted, |value| {
             let mut counter = Counter::find(value, counted, limits.rules(), now_ns);
-            counter.take(limits.rules(), now_ns, |place, rule| {
-                let is_charged = rule.unit == Unit::Tokens && short & bit(place) == 0;
-                if is_charged { tokens } else { 0 }
-            });
+            counter.take(Unit::Tokens, tokens, short, limits.rules(), now_ns);
             ((), Some(counter.write(counted, value, now_ns)))
         });
         charged.is_some()
@@ -217,11 +214,8 @@ fn take(counter: &mut Counter, limits: &Limits, now_ns: u64, units: u32) -> (Opt
         let tat = standing.tats.get(place).copied().unwrap_or_default();
         rules.get(place).map_or(tat, |rule| rule.take(tat, now_ns, 0))
     });
-    counter.take(rules, now_ns, |place, rule| {
-        // A rule that would have refused the request has nothing to take.
-        let is_taken = rule.unit == Unit::Requests && standing.short & bit(place) == 0;
-        if is_taken { units } else { 0 }
-    });
+    // A rule that would have refused the request has nothing to take.
+    counter.take(Unit::Requests, units, standing.short, rules, now_ns);
     standing.tats = counter.tats();
     (Some(Lease { units: u32::try_from(units).unwrap_or(u32::MAX), starts }), standing)
 }

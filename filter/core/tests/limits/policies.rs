@@ -83,7 +83,28 @@ fn rules_that_come_go_or_move_keep_what_was_used() {
     assert_eq!(use_up(&mut worker, &memory, &[day, minute], NOW, 100), 0);
     // Without a rule of the day, and an hour later with one again.
     assert_eq!(use_up(&mut worker, &memory, &[minute], NOW + 3_600 * SECOND, 100), 60);
-    assert_eq!(use_up(&mut worker, &memory, &[day], NOW + 3_600 * SECOND, 100), 4);
+    assert_eq!(use_up(&mut worker, &memory, &[day], NOW + 3_600 * SECOND, 100), 0);
+    // What the minute's rule let pass counted for the day.
+    assert_eq!(use_up(&mut worker, &memory, &[day], NOW + 3_600 * SECOND + 864 * SECOND, 100), 1);
+}
+
+/// A rule whose place another takes for a while, and that comes back.
+#[test]
+fn what_passed_in_its_absence_counts_for_a_rule_that_comes_back() {
+    let (memory, mut worker) = (Memory::default(), Limiter::default());
+    let (day, half) = (|limit| [requests(limit, 86_400, limit)], [requests(120, 43_200, 120)]);
+    assert_eq!(use_up(&mut worker, &memory, &day(100), NOW, 200), 100);
+    assert_eq!(use_up(&mut worker, &memory, &half, NOW, 200), 20);
+    assert_eq!(use_up(&mut worker, &memory, &day(125), NOW, 200), 5);
+}
+
+#[test]
+fn a_smaller_burst_puts_nobody_into_debt() {
+    let (memory, mut worker) = (Memory::default(), Limiter::default());
+    assert_eq!(use_up(&mut worker, &memory, &[requests(60, 60, 60)], NOW, 100), 60);
+    let small = [requests(60, 60, 10)];
+    assert_eq!(use_up(&mut worker, &memory, &small, NOW, 100), 0);
+    assert_eq!(use_up(&mut worker, &memory, &small, NOW + SECOND, 100), 1);
 }
 
 #[test]
@@ -93,9 +114,9 @@ fn another_window_takes_over_what_was_used_and_nobody_is_in_debt_for_it() {
     let minute = [requests(60, 60, 60)];
     assert_eq!(use_up(&mut worker, &memory, &minute, NOW, 100), 0);
     assert_eq!(use_up(&mut worker, &memory, &minute, NOW + SECOND, 100), 1);
-    // The day is nearer to an hour than the minute is.
+    // The day is nearer to an hour than the minute is; the one that has just passed counted for it too.
     let hour = [requests(3_600, 3_600, 3_600)];
-    assert_eq!(use_up(&mut worker, &memory, &hour, NOW + SECOND, 10_000), 2_700);
+    assert_eq!(use_up(&mut worker, &memory, &hour, NOW + SECOND, 10_000), 2_699);
 }
 
 #[test]
