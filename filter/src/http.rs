@@ -95,9 +95,16 @@ impl HttpContext for Gate {
         Action::Continue
     }
 
-    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+    /// What a response has used is taken before its end reaches the caller, who may then send the next request.
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if let Some(call) = &mut self.call {
             call.read(size);
+        }
+        if end_of_stream
+            && let Ok(mut worker) = self.worker.try_borrow_mut()
+            && let Some(call) = self.call.take()
+        {
+            call.settle(&mut worker);
         }
         Action::Continue
     }
