@@ -2,8 +2,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`push`] | the phases of `portcullis-bench push` |
-//! | [`requests`] | `portcullis-bench requests`: Envoys, and requests through them |
+//! | [`push`](mod@push) | the phases of `portcullis-bench push` |
+//! | [`requests`](mod@requests) | `portcullis-bench requests`: Envoys, and requests through them |
 //! | [`worker`] | a worker that speaks the sync protocol, without an Envoy |
 //! | [`real`] | one with a directory to look at |
 //! | [`fleet`] | many of them, and when each acknowledged what |
