@@ -1,8 +1,11 @@
 //! Who is held to a policy, and who shares a counter.
 
+use std::time::Duration;
+
 use portcullis_demo::admin::AdminClient;
 use portcullis_tests::house::House;
 use portcullis_tests::limits::requests_a_day;
+use portcullis_tests::raw;
 use serde_json::{Value, json};
 
 use crate::{among_others, passed};
@@ -87,4 +90,34 @@ async fn a_serverless_policy_holds_every_key_and_a_dedicated_one_those_that_ask_
         counts.push(passed(&house, path, secret, 5).await);
     }
     assert_eq!(counts, [3, 3, 5]);
+}
+
+/// Requests that came before the first key set are judged by the worker's root context, and answered by their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_were_held_are_counted_and_told_so() {
+    let _among_others = among_others().await;
+    let mut house = House::without_envoy().await;
+    let key = house.issue("serverless", json!({})).await;
+    let api = house.limited_api("held", requests_a_day(2)).await;
+    house.stop_control_plane().await;
+    house.start_envoy(1).await;
+    let (listener, path, secret) = (house.listener(), api.path.clone(), key.secret.clone());
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {secret}\r\nconnection: close\r\n\r\n");
+    let held = (0..3).map(|_| {
+        let request = request.clone();
+        tokio::spawn(async move { raw::send(listener, request.as_bytes()).await })
+    });
+    let held = held.collect::<Vec<_>>();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    house.start_control_plane().await;
+    let mut answers = Vec::new();
+    for answer in held {
+        let answer = answer.await.expect("an answer");
+        let field = answer.header("ratelimit").unwrap_or_else(|| panic!("{answer:?}"));
+        answers.push((answer.status, field.split(';').nth(1).map(str::to_owned)));
+    }
+    answers.sort();
+    let answer = |status, left: &str| (Some(status), Some(left.to_owned()));
+    assert_eq!(answers, [answer(200, "r=0"), answer(200, "r=1"), answer(429, "r=0")]);
 }

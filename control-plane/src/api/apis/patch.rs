@@ -182,10 +182,10 @@ mod tests {
         let harness = Harness::furnished().await;
         let path = echo(&harness).await;
         let by_user = json!({"per": "user", "rules": [{"unit": "tokens", "limit": 5, "window_seconds": 9}]});
-        // Said at length, and shown without what has its default.
+        // Said at length, and shown without a `per` and a `mode` that have their defaults.
         let sent = json!({"per": "key", "rules": [{"unit": "requests", "limit": 60, "window_seconds": 60,
                                                    "burst": 60, "mode": "enforce"}]});
-        let kept = json!({"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60}]});
+        let kept = json!({"rules": [{"unit": "requests", "limit": 60, "window_seconds": 60, "burst": 60}]});
         harness.patch(&path, json!({"rate_limit": by_user})).await.expect(200);
         let before = harness.revision();
         for revision in [json!(before + 1), Value::Null] {
