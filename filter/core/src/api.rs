@@ -65,10 +65,16 @@ pub enum ApiError {
 /// The APIs of one worker, indexed by host and prefix.
 #[derive(Debug, Clone, Default)]
 pub struct ApiTable {
-    records: HashMap<ApiId, ApiRecord>,
-    limits: HashMap<ApiId, Arc<Limits>>,
+    known: HashMap<ApiId, Known>,
     by_host: HashMap<Box<str>, Vec<Route>>,
     any_host: Vec<Route>,
+}
+
+/// An API as it was told, and what it holds its callers to.
+#[derive(Debug, Clone)]
+struct Known {
+    record: ApiRecord,
+    limits: Option<Arc<Limits>>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,9 +88,7 @@ impl ApiTable {
     pub fn put(&mut self, record: ApiRecord) -> Result<(), ApiError> {
         let (prefix, api) = checked(&record)?;
         self.delete(record.id);
-        if let Some(limits) = &api.limits {
-            self.limits.insert(record.id, Arc::clone(limits));
-        }
+        let limits = api.limits.clone();
         let route = Route { prefix: Arc::new(prefix), api };
         if record.hosts.is_empty() {
             insert(&mut self.any_host, route);
@@ -94,16 +98,15 @@ impl ApiTable {
                 insert(routes, route.clone());
             }
         }
-        self.records.insert(record.id, record);
+        self.known.insert(record.id, Known { record, limits });
         Ok(())
     }
 
     /// Takes an API away; nothing happens if there is none with this id.
     pub fn delete(&mut self, id: ApiId) {
-        if self.records.remove(&id).is_none() {
+        if self.known.remove(&id).is_none() {
             return;
         }
-        self.limits.remove(&id);
         self.any_host.retain(|route| route.api.id != id);
         self.by_host.retain(|_, routes| {
             routes.retain(|route| route.api.id != id);
@@ -124,22 +127,22 @@ impl ApiTable {
 
     /// What the API with this id holds its callers to, if there is one and to anything.
     pub fn limits(&self, id: ApiId) -> Option<&Arc<Limits>> {
-        self.limits.get(&id)
+        self.known.get(&id)?.limits.as_ref()
     }
 
     /// How many APIs there are.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.known.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.known.is_empty()
     }
 
     /// Every API's record, in no order.
     pub fn records(&self) -> impl Iterator<Item = &ApiRecord> {
-        self.records.values()
+        self.known.values().map(|known| &known.record)
     }
 }
 

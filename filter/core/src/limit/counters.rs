@@ -18,7 +18,7 @@
 
 use super::Counted;
 use super::carry::carry;
-use super::gcra::{Tat, ticks, unit_ticks};
+use super::gcra::{Tat, taken, ticks, unit_ticks};
 use super::lease::Lease;
 use super::policy::{RULES_MAX, Rule, Subject, Unit};
 use super::standing::bit;
@@ -96,9 +96,8 @@ impl Meter {
         self.is_spent(now_ns) || self.tat.0 <= ticks(self.limit, now_ns)
     }
 
-    fn count(&mut self, now_ns: u64, units: u64) {
-        let taken = u128::from(units).saturating_mul(unit_ticks(self.window_seconds));
-        self.whole = Tat(self.whole.0.max(ticks(self.limit, now_ns)).saturating_add(taken));
+    fn taken(&self, tat: Tat, now_ns: u64, units: u64) -> Tat {
+        taken(self.limit, self.window_seconds, tat, now_ns, units)
     }
 }
 
@@ -150,15 +149,15 @@ impl Counter {
     }
 
     /// Counts so many of a unit, except for the policy's rules in `short`, a bit each, which have nothing to take.
-    pub fn take(&mut self, unit: Unit, units: u64, short: u8, rules: &[Rule], now_ns: u64) {
+    pub fn take(&mut self, unit: Unit, units: u64, short: u8, now_ns: u64) {
         for (place, meter) in self.meters.iter_mut().enumerate().filter(|(_, meter)| meter.unit == unit) {
-            match rules.get(place) {
-                Some(rule) if short & bit(place) == 0 => {
-                    meter.tat = rule.take(meter.tat, now_ns, units);
-                    meter.count(now_ns, units);
-                }
-                Some(_) => {}
-                None => meter.count(now_ns, units),
+            let has_rule = place < self.policy_rules;
+            if has_rule && short & bit(place) != 0 {
+                continue;
+            }
+            meter.whole = meter.taken(meter.whole, now_ns, units);
+            if has_rule {
+                meter.tat = meter.taken(meter.tat, now_ns, units);
             }
         }
     }

@@ -61,8 +61,7 @@ impl Rule {
     /// Takes units, whether they are there or not.
     #[must_use]
     pub fn take(&self, tat: Tat, now_ns: u64, units: u64) -> Tat {
-        let taken = u128::from(units).saturating_mul(self.unit_ticks());
-        Tat(tat.0.max(self.ticks(now_ns)).saturating_add(taken))
+        taken(self.limit, self.window_seconds, tat, now_ns, units)
     }
 
     fn wait_for_ns(&self, units: u64, tat: Tat, now_ns: u64) -> Option<u64> {
@@ -75,6 +74,12 @@ impl Rule {
         let missing = there_at.saturating_sub(self.ticks(now_ns));
         Some(u64::try_from(missing.div_ceil(u128::from(self.limit))).unwrap_or(u64::MAX))
     }
+}
+
+/// A state of a rule with this limit and window, after so many units more.
+pub fn taken(limit: u64, window_seconds: u32, tat: Tat, now_ns: u64, units: u64) -> Tat {
+    let length = u128::from(units).saturating_mul(unit_ticks(window_seconds));
+    Tat(tat.0.max(ticks(limit, now_ns)).saturating_add(length))
 }
 
 /// A moment in ticks of a rule with this limit.

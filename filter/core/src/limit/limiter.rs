@@ -134,7 +134,7 @@ impl Limiter {
     ) -> bool {
         let charged = update(shared, counted, |value| {
             let mut counter = Counter::find(value, counted, limits.rules(), now_ns);
-            counter.take(Unit::Tokens, tokens, short, limits.rules(), now_ns);
+            counter.take(Unit::Tokens, tokens, short, now_ns);
             ((), Some(counter.write(counted, value, now_ns)))
         });
         charged.is_some()
@@ -215,7 +215,7 @@ fn take(counter: &mut Counter, limits: &Limits, now_ns: u64, units: u32) -> (Opt
         rules.get(place).map_or(tat, |rule| rule.take(tat, now_ns, 0))
     });
     // A rule that would have refused the request has nothing to take.
-    counter.take(Unit::Requests, units, standing.short, rules, now_ns);
+    counter.take(Unit::Requests, units, standing.short, now_ns);
     standing.tats = counter.tats();
     (Some(Lease { units: u32::try_from(units).unwrap_or(u32::MAX), starts }), standing)
 }

@@ -39,7 +39,7 @@ impl Standing {
 
     /// Whether the policy refuses the request.
     pub fn refuses(&self, limits: &Limits) -> bool {
-        limits.enforced().any(|(place, ..)| self.is_short(place))
+        self.refusing(limits).next().is_some()
     }
 
     /// Whether a rule that only observes would have refused the request.
@@ -48,22 +48,16 @@ impl Standing {
         rules.any(|(place, rule)| rule.mode == Mode::Observe && self.is_short(place))
     }
 
-    /// After how many nanoseconds a refused request would pass; `None` if it never would.
-    pub fn wait_ns(&self, limits: &Limits) -> Option<u64> {
-        let refusing = limits.enforced().filter(|(place, ..)| self.is_short(*place));
-        let waits = refusing.map(|(place, rule, _)| rule.wait_ns(self.tat(place), self.now_ns));
-        waits.collect::<Option<Vec<_>>>()?.into_iter().max()
-    }
-
-    /// The same in whole seconds, rounded up.
-    pub fn retry_after_seconds(&self, limits: &Limits) -> Option<u64> {
-        self.wait_ns(limits).map(seconds)
+    /// After how many whole seconds, rounded up, a refused request would pass; `None` if it never would.
+    fn retry_after_seconds(&self, limits: &Limits) -> Option<u64> {
+        let waits = self.refusing(limits).map(|(place, rule, _)| rule.wait_ns(self.tat(place), self.now_ns));
+        waits.collect::<Option<Vec<_>>>()?.into_iter().max().map(seconds)
     }
 
     /// The body of a refusal: which rules refuse, what the first of them allows, and when to come again.
     pub fn body(&self, limits: &Limits) -> Vec<u8> {
-        let refusing = limits.enforced().filter(|(place, ..)| self.is_short(*place));
-        let (rules, names): (Vec<&Rule>, Vec<&str>) = refusing.map(|(_, rule, name)| (rule, name)).unzip();
+        let refusing = self.refusing(limits).map(|(_, rule, name)| (rule, name));
+        let (rules, names): (Vec<&Rule>, Vec<&str>) = refusing.unzip();
         let Some(Rule { unit, limit, window_seconds, .. }) = rules.first() else {
             return Refusal::RateLimited.body();
         };
@@ -78,7 +72,7 @@ impl Standing {
 
     /// The value of `Retry-After` (RFC 9110, section 10.2.3) of a refusal, where waiting helps.
     pub fn retry_after(&self, limits: &Limits) -> Option<String> {
-        self.retry_after_seconds(limits).filter(|_| self.refuses(limits)).map(|seconds| seconds.to_string())
+        self.retry_after_seconds(limits).map(|seconds| seconds.to_string())
     }
 
     /// The value of `RateLimit`; empty if no rule is enforced.
@@ -101,6 +95,11 @@ impl Standing {
             }
         }
         field
+    }
+
+    /// The enforced rules that had no unit for the request, each with its place in the policy and its name.
+    fn refusing<'l>(&self, limits: &'l Limits) -> impl Iterator<Item = (usize, &'l Rule, &'l str)> {
+        limits.enforced().filter(|(place, ..)| self.is_short(*place))
     }
 
     fn tat(&self, place: usize) -> Tat {
