@@ -117,7 +117,7 @@ impl Call {
         }
         let (kind, tokens) = match self.reader.map_or(Usage::Unknown, Reader::finish) {
             Usage::Read(tokens) => (TokenUsage::Read, tokens.total),
-            Usage::Estimated { total } => (TokenUsage::Estimated, total),
+            Usage::Estimated { prompt, completion } => (TokenUsage::Estimated, prompt.saturating_add(completion)),
             Usage::Unknown => (TokenUsage::Unknown, 0),
         };
         worker.metrics.count_token_usage(kind);

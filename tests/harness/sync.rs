@@ -106,7 +106,7 @@ fn apply(live: &mut HashMap<KeyId, Vec<Digest>>, records: Vec<Record>) {
                     digests.push(key.digest);
                 }
             }
-            Record::Api(_) | Record::DeleteApi(_) => {}
+            Record::Api(_) | Record::DeleteApi(_) | Record::OverBudget(_) | Record::WithinBudget(_) => {}
         }
     }
     live.retain(|_, digests| !digests.is_empty());

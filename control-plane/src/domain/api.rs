@@ -5,6 +5,8 @@ use portcullis_core::id::ApiId;
 use portcullis_core::limit::AMOUNT_MAX;
 use portcullis_core::path::Prefix;
 use portcullis_core::wire::ApiRecord;
+#[cfg(doc)]
+use portcullis_core::wire::PRICE_VERSION_FIRST;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,6 +37,10 @@ pub struct Api {
     pub rate_limit: Option<RateLimit>,
     /// What a call costs, if anything.
     pub price: Option<Price>,
+    /// Which of its prices that is: they are numbered from [`PRICE_VERSION_FIRST`] on.
+    pub price_version: u32,
+    /// Whether the tokens of responses are counted.
+    pub count_tokens: bool,
     /// Whether its upstream is shown the caller's `Authorization` header.
     pub forward_credential: bool,
     /// When it was created.
@@ -55,6 +61,8 @@ impl Api {
             path_prefix: self.route.path_prefix.as_str().to_owned(),
             forward_credential: self.forward_credential,
             rate_limit: self.rate_limit.as_ref().map(RateLimit::policy),
+            price_version: self.price_version,
+            count_tokens: self.count_tokens,
         }
     }
 }

@@ -221,6 +221,7 @@ impl Audited for Key {
         json!({
             "kind": self.kind.name(), "name": self.name, "masked": self.masked, "created_by": self.created_by,
             "expires_at": self.expires_at, "apis": self.apis, "rate_limit_enabled": self.rate_limit_enabled,
+            "monthly_budget": self.monthly_budget, "over_budget_since": self.over_budget_since,
             "overlap_ends_at": self.former.as_ref().map(|former| former.ends_at), "revoked_at": self.revoked_at,
         })
     }
@@ -242,7 +243,7 @@ impl Audited for Api {
         json!({
             "name": self.name, "kind": self.access.kind().name(), "hosts": self.route.hosts,
             "path_prefix": self.route.path_prefix.as_str(), "rate_limit": self.rate_limit, "price": self.price,
-            "forward_credential": self.forward_credential,
+            "forward_credential": self.forward_credential, "count_tokens": self.count_tokens,
         })
     }
 }
@@ -257,7 +258,9 @@ impl Audited for Organization {
     }
 
     fn audited(&self) -> Value {
-        json!({"name": self.name})
+        json!({
+            "name": self.name, "monthly_budget": self.monthly_budget, "over_budget_since": self.over_budget_since,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use portcullis_core::key::ApiKind;
 pub use portcullis_core::push::reach::Reach;
 use portcullis_core::wire::KeyRecord;
 
+use super::budget::Budget;
 use super::name::Name;
 use super::timestamp::Timestamp;
 
@@ -42,6 +43,10 @@ pub struct Key {
     pub apis: Option<Vec<ApiId>>,
     /// Whether it is held to the rate limits of the dedicated APIs that it calls.
     pub rate_limit_enabled: bool,
+    /// What may be used with it in a month, if that is limited.
+    pub monthly_budget: Option<Budget>,
+    /// When it was found to have used that up, if it has in this month.
+    pub over_budget_since: Option<Timestamp>,
     /// When it was last used, as far as is known.
     pub last_used_at: Option<Timestamp>,
     /// When it was deleted.
@@ -107,6 +112,7 @@ impl Key {
             expires_at_ms: expires_at.map(Timestamp::unix_ms),
             apis: self.apis.clone(),
             rate_limited: self.rate_limit_enabled,
+            over_budget: self.over_budget_since.is_some(),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod api;
 pub mod audit;
 pub mod authority;
+pub mod budget;
 pub mod environment;
 pub mod fault;
 pub mod feed;

@@ -2,6 +2,7 @@
 
 use portcullis_core::id::OrganizationId;
 
+use super::budget::Budget;
 use super::name::Name;
 use super::timestamp::Timestamp;
 
@@ -12,6 +13,10 @@ pub struct Organization {
     pub id: OrganizationId,
     /// Its name, which no other has.
     pub name: Name,
+    /// What may be used with all its keys together in a month, if that is limited.
+    pub monthly_budget: Option<Budget>,
+    /// When they were found to have used that up, if they have in this month.
+    pub over_budget_since: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
 }

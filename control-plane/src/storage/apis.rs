@@ -4,6 +4,7 @@ use portcullis_core::api::Access;
 use portcullis_core::id::ApiId;
 use portcullis_core::key::ApiKind;
 use portcullis_core::path::Prefix;
+use portcullis_core::wire::PRICE_VERSION_FIRST;
 use sqlx::FromRow;
 
 use super::View;
@@ -28,6 +29,8 @@ struct Row {
     path_prefix: String,
     rate_limit: Option<String>,
     price: Option<String>,
+    price_version: i64,
+    count_tokens: bool,
     forward_credential: bool,
     created_at: i64,
 }
@@ -51,6 +54,8 @@ impl TryFrom<Row> for Api {
             route: Route { hosts: APIS.json(&row.hosts)?, path_prefix: prefix },
             rate_limit: APIS.json_if_any(row.rate_limit.as_deref())?,
             price: APIS.json_if_any(row.price.as_deref())?,
+            price_version: u32::try_from(row.price_version).map_err(|_| APIS.corrupt("no number of a price"))?,
+            count_tokens: row.count_tokens,
             forward_credential: row.forward_credential,
             created_at: APIS.instant(row.created_at)?,
         })
@@ -70,6 +75,8 @@ pub struct NewApi {
     pub rate_limit: Option<RateLimit>,
     /// Its price, if any.
     pub price: Option<Price>,
+    /// Whether the tokens of responses are counted.
+    pub count_tokens: bool,
     /// Whether its upstream is shown the caller's credential.
     pub forward_credential: bool,
 }
@@ -152,6 +159,8 @@ impl Write {
             route: new.route,
             rate_limit: new.rate_limit,
             price: new.price,
+            price_version: PRICE_VERSION_FIRST,
+            count_tokens: new.count_tokens,
             forward_credential: new.forward_credential,
             created_at: now,
         };
@@ -170,8 +179,8 @@ impl Write {
             Access::Dedicated(owner) => Some(from_id(owner)),
         };
         let insert = sql("INSERT INTO apis (id, name, kind, organization_id, hosts, path_prefix, rate_limit,
-                               price, forward_credential, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING")
+                               price, price_version, count_tokens, forward_credential, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING")
         .bind(from_id(api.id))
         .bind(api.name.as_str())
         .bind(api.access.kind().name())
@@ -180,6 +189,8 @@ impl Write {
         .bind(api.route.path_prefix.as_str())
         .bind(api.rate_limit.as_ref().map(to_json).transpose()?)
         .bind(api.price.as_ref().map(to_json).transpose()?)
+        .bind(i64::from(api.price_version))
+        .bind(api.count_tokens)
         .bind(api.forward_credential)
         .bind(from_instant(api.created_at));
         Ok(insert.execute(self.session()).await? == 1)
@@ -197,13 +208,15 @@ impl Write {
             return Ok(Err(conflict));
         }
         let rows = sql("UPDATE apis SET name = $1, hosts = $2, path_prefix = $3, rate_limit = $4, price = $5,
-                 forward_credential = $6
-             WHERE id = $7")
+                 price_version = $6, count_tokens = $7, forward_credential = $8
+             WHERE id = $9")
         .bind(after.name.as_str())
         .bind(to_json(&after.route.hosts)?)
         .bind(after.route.path_prefix.as_str())
         .bind(after.rate_limit.as_ref().map(to_json).transpose()?)
         .bind(after.price.as_ref().map(to_json).transpose()?)
+        .bind(i64::from(after.price_version))
+        .bind(after.count_tokens)
         .bind(after.forward_credential)
         .bind(from_id(after.id))
         .execute(self.session())

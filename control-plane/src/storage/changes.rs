@@ -37,16 +37,19 @@ const CHANGES_NOW: &str = "SELECT c.sequence, c.revision, c.key_digest, c.reach_
              WHEN o.expires_at < f.ends_at THEN o.expires_at ELSE f.ends_at END AS key_expires_at,
         CASE WHEN k.id IS NOT NULL THEN k.apis ELSE o.apis END AS key_apis,
         coalesce(k.rate_limit_enabled, o.rate_limit_enabled) AS key_rate_limit_enabled,
+        coalesce(k.over_budget_since, o.over_budget_since) IS NOT NULL AS key_over_budget,
         a.kind AS api_kind, a.organization_id AS api_organization, a.hosts AS api_hosts,
         a.path_prefix AS api_path_prefix, a.forward_credential AS api_forward_credential,
-        a.rate_limit AS api_rate_limit
-    FROM (SELECT sequence, revision, key_digest, reach_before, api_id FROM changes
+        a.rate_limit AS api_rate_limit, a.price_version AS api_price_version, a.count_tokens AS api_count_tokens,
+        c.organization_id, g.over_budget_since IS NOT NULL AS organization_over_budget
+    FROM (SELECT sequence, revision, key_digest, reach_before, api_id, organization_id FROM changes
           WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
           ORDER BY revision, sequence LIMIT $4) c
     LEFT JOIN keys k ON k.digest = c.key_digest AND k.revoked_at IS NULL
     LEFT JOIN former_secrets f ON f.digest = c.key_digest AND f.live
     LEFT JOIN keys o ON o.id = f.key_id
     LEFT JOIN apis a ON a.id = c.api_id
+    LEFT JOIN organizations g ON g.id = c.organization_id
     ORDER BY c.revision, c.sequence";
 
 impl Store {
@@ -127,12 +130,17 @@ struct Row {
     key_expires_at: Option<i64>,
     key_apis: Option<String>,
     key_rate_limit_enabled: Option<bool>,
+    key_over_budget: bool,
     api_kind: Option<String>,
     api_organization: Option<i64>,
     api_hosts: Option<String>,
     api_path_prefix: Option<String>,
     api_forward_credential: Option<bool>,
     api_rate_limit: Option<String>,
+    api_price_version: Option<i64>,
+    api_count_tokens: Option<bool>,
+    organization_id: Option<i64>,
+    organization_over_budget: bool,
 }
 
 impl TryFrom<Row> for Change {
@@ -140,14 +148,19 @@ impl TryFrom<Row> for Change {
 
     fn try_from(row: Row) -> Result<Self, StorageError> {
         let revision = CHANGES.count(row.revision)?;
-        let subject = match (&row.key_digest, row.api_id) {
-            (Some(digest), None) => {
+        let subject = match (&row.key_digest, row.api_id, row.organization_id) {
+            (Some(digest), None, None) => {
                 let digest = CHANGES.digest(digest)?;
                 let before = CHANGES.json_if_any(row.reach_before.as_deref())?;
                 Subject::Key { digest, before, now: row.key(digest)? }
             }
-            (None, Some(id)) => Subject::Api { id: to_id(id), now: row.api(id)? },
-            (Some(_), Some(_)) | (None, None) => return Err(CHANGES.corrupt("a change without one subject")),
+            (None, Some(id), None) => Subject::Api { id: to_id(id), now: row.api(id)? },
+            (None, None, Some(id)) => {
+                Subject::Organization { id: to_id(id), over_budget: row.organization_over_budget }
+            }
+            (Some(_) | None, Some(_) | None, Some(_) | None) => {
+                return Err(CHANGES.corrupt("a change without one subject"));
+            }
         };
         Ok(Self { revision, subject })
     }
@@ -161,15 +174,20 @@ impl Row {
             return Ok(None);
         };
         let (digest, expires_at, apis) = (digest.as_bytes().to_vec(), self.key_expires_at, self.key_apis);
-        RecordRow { id, kind, organization_id, digest, created_by, expires_at, apis, rate_limit_enabled }
+        let over_budget = self.key_over_budget;
+        RecordRow { id, kind, organization_id, digest, created_by, expires_at, apis, rate_limit_enabled, over_budget }
             .try_into()
             .map(Some)
     }
 
     fn api(&self, id: i64) -> Result<Option<ApiRecord>, StorageError> {
         const APIS: Columns = Columns("apis");
-        let (Some(kind), Some(hosts), Some(path_prefix), Some(forward_credential)) =
-            (&self.api_kind, &self.api_hosts, &self.api_path_prefix, self.api_forward_credential)
+        let (Some(kind), Some(hosts), Some(path_prefix)) = (&self.api_kind, &self.api_hosts, &self.api_path_prefix)
+        else {
+            return Ok(None);
+        };
+        let (Some(forward_credential), Some(price_version), Some(count_tokens)) =
+            (self.api_forward_credential, self.api_price_version, self.api_count_tokens)
         else {
             return Ok(None);
         };
@@ -181,6 +199,8 @@ impl Row {
             path_prefix: path_prefix.clone(),
             forward_credential,
             rate_limit: APIS.json_if_any::<RateLimit>(self.api_rate_limit.as_deref())?.as_ref().map(RateLimit::policy),
+            price_version: u32::try_from(price_version).map_err(|_| APIS.corrupt("no number of a price"))?,
+            count_tokens,
         };
         api::checked(&record).map_err(|error| APIS.corrupt(error))?;
         Ok(Some(record))

@@ -11,6 +11,7 @@ use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::sql;
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
+use crate::domain::budget::Budget;
 use crate::domain::key::{FormerSecret, Key};
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
@@ -18,8 +19,8 @@ use crate::domain::timestamp::Timestamp;
 const KEYS: Columns = Columns("keys");
 /// What a [`Row`] is read from.
 pub(super) const COLUMNS: &str = "k.id, k.kind, k.organization_id, k.name, k.digest, k.masked, k.search_text,
-    k.created_by, u.name AS creator, k.issued_at, k.expires_at, k.apis, k.rate_limit_enabled, k.last_used_at,
-    k.revoked_at, f.digest AS former_digest, f.ends_at AS former_ends_at";
+    k.created_by, u.name AS creator, k.issued_at, k.expires_at, k.apis, k.rate_limit_enabled, k.monthly_budget,
+    k.over_budget_since, k.last_used_at, k.revoked_at, f.digest AS former_digest, f.ends_at AS former_ends_at";
 /// What goes with a key `k`: who issued it, and the secret that it had before while that one works.
 pub(super) const JOINS: &str = " JOIN users u ON u.id = k.created_by
     LEFT JOIN former_secrets f ON f.key_id = k.id AND f.live";
@@ -39,6 +40,8 @@ pub(super) struct Row {
     pub(super) expires_at: Option<i64>,
     apis: Option<String>,
     rate_limit_enabled: bool,
+    monthly_budget: Option<String>,
+    over_budget_since: Option<i64>,
     pub(super) last_used_at: Option<i64>,
     revoked_at: Option<i64>,
     former_digest: Option<Vec<u8>>,
@@ -69,6 +72,8 @@ impl TryFrom<Row> for Key {
             expires_at: KEYS.instant_if_any(row.expires_at)?,
             apis: KEYS.json_if_any(row.apis.as_deref())?,
             rate_limit_enabled: row.rate_limit_enabled,
+            monthly_budget: KEYS.json_if_any(row.monthly_budget.as_deref())?,
+            over_budget_since: KEYS.instant_if_any(row.over_budget_since)?,
             last_used_at: KEYS.instant_if_any(row.last_used_at)?,
             revoked_at: KEYS.instant_if_any(row.revoked_at)?,
         })
@@ -86,14 +91,17 @@ pub(super) struct RecordRow {
     pub(super) expires_at: Option<i64>,
     pub(super) apis: Option<String>,
     pub(super) rate_limit_enabled: bool,
+    pub(super) over_budget: bool,
 }
 
 /// Selects the records of live keys.
 pub(super) const CURRENT_RECORDS: &str = "SELECT k.id, k.kind, k.organization_id, k.digest, k.created_by,
-    k.expires_at, k.apis, k.rate_limit_enabled FROM keys k WHERE k.revoked_at IS NULL";
+    k.expires_at, k.apis, k.rate_limit_enabled, k.over_budget_since IS NOT NULL AS over_budget
+    FROM keys k WHERE k.revoked_at IS NULL";
 /// Selects the records of former secrets that still work: they end with the overlap, or with the key before that.
 pub(super) const FORMER_RECORDS: &str = "SELECT k.id, k.kind, k.organization_id, f.digest, k.created_by,
-    CASE WHEN k.expires_at < f.ends_at THEN k.expires_at ELSE f.ends_at END AS expires_at, k.apis, k.rate_limit_enabled
+    CASE WHEN k.expires_at < f.ends_at THEN k.expires_at ELSE f.ends_at END AS expires_at, k.apis, k.rate_limit_enabled,
+    k.over_budget_since IS NOT NULL AS over_budget
     FROM former_secrets f JOIN keys k ON k.id = f.key_id WHERE f.live";
 
 impl TryFrom<RecordRow> for KeyRecord {
@@ -109,6 +117,7 @@ impl TryFrom<RecordRow> for KeyRecord {
             expires_at_ms: KEYS.instant_if_any(row.expires_at)?.map(Timestamp::unix_ms),
             apis: KEYS.json_if_any(row.apis.as_deref())?,
             rate_limited: row.rate_limit_enabled,
+            over_budget: row.over_budget,
         })
     }
 }
@@ -130,6 +139,8 @@ pub struct NewKey {
     pub apis: Option<Vec<ApiId>>,
     /// Whether it is held to rate limits.
     pub rate_limit_enabled: bool,
+    /// What may be used with it in a month, if that is limited.
+    pub monthly_budget: Option<Budget>,
 }
 
 /// What becomes of a key's secrets when it gets a new one.
@@ -183,6 +194,8 @@ impl Write {
             expires_at: new.expires_at,
             apis: new.apis,
             rate_limit_enabled: new.rate_limit_enabled,
+            monthly_budget: new.monthly_budget,
+            over_budget_since: None,
             last_used_at: None,
             revoked_at: None,
         };
@@ -197,8 +210,9 @@ impl Write {
     /// Whether the key was inserted: not if its id is taken.
     async fn insert_key(&mut self, key: &Key) -> Result<bool, StorageError> {
         let insert = sql("INSERT INTO keys (id, kind, organization_id, name, digest, masked, search_text,
-                               created_by, issued_at, expires_at, apis, rate_limit_enabled)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING")
+                               created_by, issued_at, expires_at, apis, rate_limit_enabled,
+                               monthly_budget)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING")
         .bind(from_id(key.id))
         .bind(key.kind.name())
         .bind(from_id(key.organization))
@@ -210,7 +224,8 @@ impl Write {
         .bind(from_instant(key.issued_at))
         .bind(key.expires_at.map(from_instant))
         .bind(key.apis.as_ref().map(to_json).transpose()?)
-        .bind(key.rate_limit_enabled);
+        .bind(key.rate_limit_enabled)
+        .bind(key.monthly_budget.as_ref().map(to_json).transpose()?);
         Ok(insert.execute(self.session()).await? == 1)
     }
 
@@ -292,8 +307,9 @@ impl Write {
 
     async fn update_key(&mut self, key: &Key, reissued_at: Option<Timestamp>) -> Result<(), StorageError> {
         let rows = sql("UPDATE keys SET name = $1, digest = $2, masked = $3, search_text = $4, expires_at = $5,
-                 apis = $6, rate_limit_enabled = $7, reissued_at = coalesce($8, reissued_at)
-             WHERE id = $9 AND revoked_at IS NULL")
+                 apis = $6, rate_limit_enabled = $7, monthly_budget = $8, over_budget_since = $9,
+                 reissued_at = coalesce($10, reissued_at)
+             WHERE id = $11 AND revoked_at IS NULL")
         .bind(key.name.as_str())
         .bind(key.digest.as_bytes().as_slice())
         .bind(key.masked.as_str())
@@ -301,6 +317,8 @@ impl Write {
         .bind(key.expires_at.map(from_instant))
         .bind(key.apis.as_ref().map(to_json).transpose()?)
         .bind(key.rate_limit_enabled)
+        .bind(key.monthly_budget.as_ref().map(to_json).transpose()?)
+        .bind(key.over_budget_since.map(from_instant))
         .bind(reissued_at.map(from_instant))
         .bind(from_id(key.id))
         .execute(self.session())

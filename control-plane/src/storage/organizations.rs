@@ -18,6 +18,8 @@ const ORGANIZATIONS: Columns = Columns("organizations");
 struct Row {
     id: i64,
     name: String,
+    monthly_budget: Option<String>,
+    over_budget_since: Option<i64>,
     created_at: i64,
 }
 
@@ -28,6 +30,8 @@ impl TryFrom<Row> for Organization {
         Ok(Self {
             id: to_id(row.id),
             name: ORGANIZATIONS.name(&row.name)?,
+            monthly_budget: ORGANIZATIONS.json_if_any(row.monthly_budget.as_deref())?,
+            over_budget_since: ORGANIZATIONS.instant_if_any(row.over_budget_since)?,
             created_at: ORGANIZATIONS.instant(row.created_at)?,
         })
     }
@@ -36,11 +40,10 @@ impl TryFrom<Row> for Organization {
 impl View<'_> {
     /// The organization with this id, unless it is deleted.
     pub async fn organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
-        let row: Option<Row> =
-            sql("SELECT id, name, created_at FROM organizations WHERE id = $1 AND deleted_at IS NULL")
-                .bind(from_id(id))
-                .optional(self.session())
-                .await?;
+        let row: Option<Row> = sql("SELECT * FROM organizations WHERE id = $1 AND deleted_at IS NULL")
+            .bind(from_id(id))
+            .optional(self.session())
+            .await?;
         row.map(Organization::try_from).transpose()
     }
 
@@ -53,19 +56,17 @@ impl View<'_> {
         if reference.contains('\0') {
             return Ok(None);
         }
-        let row: Option<Row> =
-            sql("SELECT id, name, created_at FROM organizations WHERE name = $1 AND deleted_at IS NULL")
-                .bind(reference)
-                .optional(self.session())
-                .await?;
+        let row: Option<Row> = sql("SELECT * FROM organizations WHERE name = $1 AND deleted_at IS NULL")
+            .bind(reference)
+            .optional(self.session())
+            .await?;
         row.map(Organization::try_from).transpose()
     }
 
     /// The organization, if there is exactly one.
     pub async fn only_organization(&mut self) -> Result<Option<Organization>, StorageError> {
-        let rows: Vec<Row> = sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL LIMIT 2")
-            .all(self.session())
-            .await?;
+        let rows: Vec<Row> =
+            sql("SELECT * FROM organizations WHERE deleted_at IS NULL LIMIT 2").all(self.session()).await?;
         let Ok([row]) = <[Row; 1]>::try_from(rows) else {
             return Ok(None);
         };
@@ -74,9 +75,8 @@ impl View<'_> {
 
     /// Every organization, oldest first.
     pub async fn organizations(&mut self) -> Result<Vec<Organization>, StorageError> {
-        let rows: Vec<Row> = sql("SELECT id, name, created_at FROM organizations WHERE deleted_at IS NULL ORDER BY id")
-            .all(self.session())
-            .await?;
+        let rows: Vec<Row> =
+            sql("SELECT * FROM organizations WHERE deleted_at IS NULL ORDER BY id").all(self.session()).await?;
         rows.into_iter().map(Organization::try_from).collect()
     }
 
@@ -117,7 +117,8 @@ impl Write {
                 break id;
             }
         };
-        let created = Organization { id, name: name.clone(), created_at: now };
+        let created =
+            Organization { id, name: name.clone(), monthly_budget: None, over_budget_since: None, created_at: now };
         self.audit(Entry::new(Action::OrganizationCreate, None, Some(&created))).await?;
         Ok(Some(created))
     }

@@ -108,6 +108,7 @@ impl Fixture {
             expires_at: None,
             apis: None,
             rate_limit_enabled: false,
+            monthly_budget: None,
         }
     }
 

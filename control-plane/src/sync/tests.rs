@@ -299,6 +299,8 @@ fn kinds(page: &Page) -> Vec<&'static str> {
         Record::Api(_) => "api",
         Record::DeleteKey(_) => "delete key",
         Record::DeleteApi(_) => "delete api",
+        Record::OverBudget(_) => "over budget",
+        Record::WithinBudget(_) => "within budget",
     });
     kinds.collect()
 }

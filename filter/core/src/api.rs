@@ -24,6 +24,10 @@ pub struct Api {
     pub forward_credential: bool,
     /// What it holds its callers to, if to anything.
     pub limits: Option<Arc<Limits>>,
+    /// Which of its prices holds now.
+    pub price_version: u32,
+    /// Whether the tokens of responses are counted.
+    pub count_tokens: bool,
 }
 
 /// Whose keys open an API.
@@ -162,7 +166,14 @@ pub fn checked(record: &ApiRecord) -> Result<(Prefix, Api), ApiError> {
         Some(policy) => Some(Arc::new(Limits::new(policy.clone()).ok_or(ApiError::Limits)?)),
         None => None,
     };
-    let api = Api { id: record.id, access, forward_credential: record.forward_credential, limits };
+    let api = Api {
+        id: record.id,
+        access,
+        forward_credential: record.forward_credential,
+        limits,
+        price_version: record.price_version,
+        count_tokens: record.count_tokens,
+    };
     Ok((prefix, api))
 }
 
@@ -209,6 +220,7 @@ pub fn host_of(authority: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::limit::{Per, Policy};
+    use crate::wire::PRICE_VERSION_FIRST;
     use proptest::prelude::*;
 
     fn serverless(number: u64, hosts: &[&str], path_prefix: &str) -> ApiRecord {
@@ -220,6 +232,8 @@ mod tests {
             path_prefix: path_prefix.to_owned(),
             forward_credential: false,
             rate_limit: None,
+            price_version: PRICE_VERSION_FIRST,
+            count_tokens: true,
         }
     }
 

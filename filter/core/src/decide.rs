@@ -163,7 +163,7 @@ mod tests {
     use crate::id::{OrganizationId, UserId};
     use crate::key::{Kind, PlainKey};
     use crate::limit::{Mode, Per, Policy, Rule, Subject, Unit};
-    use crate::wire::{ApiRecord, KeyRecord, Record};
+    use crate::wire::{ApiRecord, KeyRecord, PRICE_VERSION_FIRST, Record};
     use std::convert::Infallible;
 
     const OWN: u64 = 1;
@@ -201,6 +201,8 @@ mod tests {
                 path_prefix: path_prefix.to_owned(),
                 forward_credential: false,
                 rate_limit,
+                price_version: PRICE_VERSION_FIRST,
+                count_tokens: true,
             };
             self.directory.apply(Record::Api(record)).unwrap();
         }
@@ -232,6 +234,7 @@ mod tests {
                 expires_at_ms,
                 apis: apis.map(|apis| apis.iter().copied().map(ApiId::from_number).collect()),
                 rate_limited,
+                over_budget: false,
             };
             self.directory.apply(Record::Key(record)).unwrap();
             format!("Bearer {}", key.reveal())

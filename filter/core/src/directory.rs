@@ -1,6 +1,9 @@
 //! Everything that a worker needs to judge a request: the APIs and the keys, at one revision.
 
+use std::collections::HashSet;
+
 use crate::api::{ApiError, ApiTable};
+use crate::id::OrganizationId;
 use crate::intern::Full;
 use crate::table::KeyTable;
 use crate::wire::Record;
@@ -12,6 +15,8 @@ pub struct Directory {
     pub apis: ApiTable,
     /// The keys, found by digest.
     pub keys: KeyTable,
+    /// The organizations that have used up their budgets: their keys open nothing.
+    pub over_budget: HashSet<OrganizationId>,
 }
 
 /// What a worker has to judge requests by.
@@ -39,7 +44,7 @@ pub enum ApplyError {
 impl Directory {
     /// An empty directory laid out for this many keys.
     pub fn with_capacity(keys: usize) -> Self {
-        Self { apis: ApiTable::default(), keys: KeyTable::with_capacity(keys) }
+        Self { apis: ApiTable::default(), keys: KeyTable::with_capacity(keys), over_budget: HashSet::new() }
     }
 
     /// Applies one record. Applying it again changes nothing.
@@ -47,6 +52,8 @@ impl Directory {
         match record {
             Record::DeleteKey(digest) => self.keys.delete(&digest),
             Record::DeleteApi(id) => self.apis.delete(id),
+            Record::OverBudget(organization) => _ = self.over_budget.insert(organization),
+            Record::WithinBudget(organization) => _ = self.over_budget.remove(&organization),
             Record::Api(api) => self.apis.put(api)?,
             Record::Key(key) => self.keys.put(&key)?,
         }

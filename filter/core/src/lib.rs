@@ -12,7 +12,7 @@
 //! | [`key`], [`digest`] | the text of a key, and the only form of it that is ever stored |
 //! | [`path`], [`api`] | which API a request is for, with one reading of its path |
 //! | [`credential`] | the key that a request presents |
-//! | [`verdict`] | every outcome there is: its status, code, challenge and body |
+//! | [`verdict`], [`outcome`] | every verdict there is: its status, code, challenge and body; how requests end |
 //! | [`decide`] | the decision itself |
 //! | [`limit`] | rate limits, exact across the workers of one Envoy |
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
@@ -46,6 +46,7 @@ pub mod id;
 pub mod intern;
 pub mod key;
 pub mod limit;
+pub mod outcome;
 pub mod path;
 pub mod push;
 pub mod slots;

@@ -57,6 +57,8 @@ pub struct Rights {
     pub apis: Option<Box<[ApiId]>>,
     /// Whether a dedicated key is held to rate limits.
     pub rate_limited: bool,
+    /// Whether it opens nothing, because the key has used up its budget.
+    pub over_budget: bool,
 }
 
 impl Rights {
@@ -195,6 +197,7 @@ impl KeyTable {
             kind: record.kind,
             apis: record.apis.as_deref().map(Box::from),
             rate_limited: record.rate_limited,
+            over_budget: record.over_budget,
         });
         let rights = rights.inspect_err(|Full| self.owners.release(owner))?;
         let [a, b, c, d, e, f, g, h] = record.id.number().to_be_bytes();
@@ -301,6 +304,7 @@ mod tests {
             expires_at_ms: (!id.is_multiple_of(3)).then_some(id * 1000),
             apis: apis.map(|apis| apis.into_iter().map(ApiId::from_number).collect()),
             rate_limited: id.is_multiple_of(2),
+            over_budget: id.is_multiple_of(5),
         }
     }
 
@@ -313,6 +317,7 @@ mod tests {
             assert_eq!(found.owner.user, record.user);
             assert_eq!(found.rights.apis.as_deref(), record.apis.as_deref());
             assert_eq!(found.rights.rate_limited, record.rate_limited);
+            assert_eq!(found.rights.over_budget, record.over_budget);
             assert_eq!(found.expires_at_seconds.map(|seconds| u64::from(seconds) * 1000), record.expires_at_ms);
         }
         if !model.contains_key(unknown.as_bytes()) {

@@ -33,8 +33,10 @@ pub enum Usage {
     Read(Tokens),
     /// The response is a stream that does not say so, or was cut off before it did.
     Estimated {
-        /// One for each event that is a JSON object, and what the stream said of the prompt, if it did.
-        total: u64,
+        /// What the stream said of the prompt; zero if it did not.
+        prompt: u64,
+        /// One for each event that is a JSON object.
+        completion: u64,
     },
     /// The response is a document that says nothing of usage.
     Unknown,

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 /// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// No `Authorization` header with a bearer credential.
     MissingCredential,
@@ -30,6 +30,8 @@ pub enum Refusal {
     UnknownApi,
     /// The path can be read in more than one way.
     UnsafePath,
+    /// The key or its organization has used up its budget of this month.
+    QuotaExceeded,
     /// More than the API's policy allows.
     RateLimited,
     /// No key set has arrived yet, and the request has waited long enough; or the one that is there may be too old.
@@ -75,7 +77,7 @@ const INSUFFICIENT_SCOPE: Challenge = Challenge::Error("insufficient_scope");
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MissingCredential,
         Self::AmbiguousCredential,
         Self::MalformedKey,
@@ -86,6 +88,7 @@ impl Refusal {
         Self::OutOfScope,
         Self::UnknownApi,
         Self::UnsafePath,
+        Self::QuotaExceeded,
         Self::RateLimited,
         Self::NotReady,
     ];
@@ -121,6 +124,9 @@ impl Refusal {
                 Challenge::None),
             Self::UnsafePath => row(400, "invalid_path", "unsafe_path", "Invalid path",
                 "The path can be read in more than one way. Send it without empty, dot or encoded segments.",
+                Challenge::None),
+            Self::QuotaExceeded => row(429, "quota_exceeded", "quota_exceeded", "Budget used up",
+                "This API key or its organization has used up its budget of this month. It is lifted when the month turns (UTC).",
                 Challenge::None),
             Self::RateLimited => row(429, "rate_limit_exceeded", "rate_limited", "Rate limit reached",
                 "This API key has used up what this API allows it for now. Try again later.",

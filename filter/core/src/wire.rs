@@ -25,12 +25,14 @@
 mod page;
 mod poll;
 mod record;
+mod report;
 
 use crate::id::{Id, Named};
 
 pub use page::{Body, Content, Header, Lease, OpenPage, Page, PageError};
 pub use poll::{Ask, Poll, PollQuery, PollQueryError};
-pub use record::{ApiRecord, KeyRecord, Record};
+pub use record::{ApiRecord, KeyRecord, PRICE_VERSION_FIRST, Record};
+pub use report::{AMOUNT_MAX, Counts, REPORT_BYTES_MAX, ROWS_MAX, Receipt, RefusedRow, Report, ReportRow, USAGE_PATH};
 
 /// Where a worker asks for changes.
 pub const CHANGES_PATH: &str = "/sync/v1/changes";
@@ -69,7 +71,6 @@ pub struct Cursor {
 }
 
 /// What serde asks before it leaves a field out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -7,7 +7,7 @@ use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, GatewayId, KeyId, OrganizationId, UserId};
 use portcullis_core::key::ApiKind;
 use portcullis_core::limit::{Mode, Per, Policy, Rule, Unit};
-use portcullis_core::wire::{ApiRecord, KeyRecord};
+use portcullis_core::wire::{ApiRecord, KeyRecord, PRICE_VERSION_FIRST};
 
 use crate::clock::{MINUTE, MS, SECOND};
 use crate::control::News;
@@ -127,6 +127,7 @@ impl World {
                 expires_at_ms: None,
                 apis: self.some_apis(write),
                 rate_limited: kind == ApiKind::Dedicated && number.is_multiple_of(2),
+                over_budget: false,
             };
             self.put_secret(write, &record);
         }
@@ -221,6 +222,8 @@ impl World {
                     path_prefix: format!("/{number}"),
                     forward_credential: false,
                     rate_limit: policy(number),
+                    price_version: PRICE_VERSION_FIRST,
+                    count_tokens: true,
                 };
                 write.set_api(id, Some(record));
             }

@@ -200,5 +200,6 @@ fn shown_key(directory: &Directory, secret: &Secret) -> Option<KeyRecord> {
         expires_at_ms: None,
         apis: found.rights.apis.as_deref().map(<[_]>::to_vec),
         rate_limited: found.rights.rate_limited,
+        over_budget: found.rights.over_budget,
     })
 }

@@ -141,6 +141,7 @@ async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, WriteError
         route: draft.route,
         rate_limit: draft.rate_limit,
         price: draft.price,
+        count_tokens: true,
         forward_credential: draft.forward_credential,
     })
 }

@@ -153,6 +153,7 @@ async fn resolve(write: &mut Write, actor: Actor, draft: Draft) -> Result<NewKey
         expires_at: draft.expires_at,
         apis,
         rate_limit_enabled: draft.rate_limit_enabled,
+        monthly_budget: None,
     })
 }
 

@@ -188,7 +188,11 @@ mod tests {
         let page = Page::parse(&snapshot.pages[0].page(&header).unwrap()).unwrap();
         let keys = page.records.into_iter().filter_map(|record| match record {
             Record::Key(key) => Some((key.digest, key.expires_at_ms)),
-            Record::Api(_) | Record::DeleteKey(_) | Record::DeleteApi(_) => None,
+            Record::Api(_)
+            | Record::DeleteKey(_)
+            | Record::DeleteApi(_)
+            | Record::OverBudget(_)
+            | Record::WithinBudget(_) => None,
         });
         keys.collect()
     }

@@ -36,6 +36,7 @@ on_both! {
             route: Route { hosts: Vec::new(), path_prefix: Prefix::read("/v1").unwrap() },
             rate_limit: Some(RateLimit { per: Per::Organization, rules: vec![rule] }),
             price: None,
+            count_tokens: true,
             forward_credential: false,
         };
         write.create_api(new).await.unwrap().unwrap();

@@ -114,6 +114,7 @@ impl Fixture {
             route: route(number),
             rate_limit,
             price: None,
+            count_tokens: true,
             forward_credential: false,
         }
     }
@@ -214,16 +215,14 @@ fn model(revision: u64, live: &[Key], apis: &[Api]) -> Replica {
 fn concerning(mut model: Replica, serves: &Serves) -> Replica {
     let Serves::Apis(served) = serves else { return model };
     model.apis.retain(|api, _| served.contains(api));
-    let there = model.apis.values().map(|record| match record {
-        Record::Api(api) => (api.id, api.kind),
-        Record::Key(_) | Record::DeleteKey(_) | Record::DeleteApi(_) => panic!("{record:?}"),
+    let there = model.apis.values().map(|record| {
+        let Record::Api(api) = record else { panic!("{record:?}") };
+        (api.id, api.kind)
     });
     let there = there.collect::<Vec<_>>();
-    model.keys.retain(|_, record| match record {
-        Record::Key(key) => {
-            there.iter().any(|(api, kind)| *kind == key.kind && key.apis.as_ref().is_none_or(|apis| apis.contains(api)))
-        }
-        Record::DeleteKey(_) | Record::Api(_) | Record::DeleteApi(_) => panic!("{record:?}"),
+    model.keys.retain(|_, record| {
+        let Record::Key(key) = record else { panic!("{record:?}") };
+        there.iter().any(|(api, kind)| *kind == key.kind && key.apis.as_ref().is_none_or(|apis| apis.contains(api)))
     });
     model
 }

@@ -1,8 +1,8 @@
 //! A worker as the laws see it: it takes a snapshot in and then deltas, and knows what they said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_core::id::ApiId;
+use portcullis_core::id::{ApiId, OrganizationId};
 use portcullis_core::wire::{Body, Content, Header, PAGE_BYTES_MAX, Page, Record};
 
 use super::*;
@@ -14,6 +14,7 @@ pub struct Replica {
     pub revision: u64,
     pub keys: BTreeMap<String, Record>,
     pub apis: BTreeMap<ApiId, Record>,
+    pub over_budget: BTreeSet<OrganizationId>,
 }
 
 impl Replica {
@@ -22,7 +23,7 @@ impl Replica {
         *self = Self { revision: snapshot.at.revision, ..Self::default() };
         for body in &snapshot.pages {
             for record in records(body) {
-                assert!(matches!(record, Record::Key(_) | Record::Api(_)));
+                assert!(matches!(record, Record::Key(_) | Record::Api(_) | Record::OverBudget(_)));
                 self.apply(record);
             }
         }
@@ -32,11 +33,13 @@ impl Replica {
     /// Takes in one record.
     pub fn apply(&mut self, record: Record) {
         match &record {
-            Record::DeleteKey(digest) => self.keys.remove(&digest.to_string()),
-            Record::DeleteApi(api) => self.apis.remove(api),
-            Record::Key(key) => self.keys.insert(key.digest.to_string(), record),
-            Record::Api(api) => self.apis.insert(api.id, record),
-        };
+            Record::DeleteKey(digest) => _ = self.keys.remove(&digest.to_string()),
+            Record::DeleteApi(api) => _ = self.apis.remove(api),
+            Record::OverBudget(organization) => _ = self.over_budget.insert(*organization),
+            Record::WithinBudget(organization) => _ = self.over_budget.remove(organization),
+            Record::Key(key) => _ = self.keys.insert(key.digest.to_string(), record),
+            Record::Api(api) => _ = self.apis.insert(api.id, record),
+        }
     }
 
     /// Applies one delta, if the worker is near enough for one. Returns the number of its records.
@@ -59,11 +62,11 @@ impl Replica {
                 assert_eq!(more, to < store.feed().news().revision);
                 let records = records(&body);
                 let order = records.iter().map(|record| match record {
-                    Record::DeleteKey(_) | Record::DeleteApi(_) => 0,
+                    Record::DeleteKey(_) | Record::OverBudget(_) | Record::DeleteApi(_) => 0,
                     Record::Api(_) => 1,
-                    Record::Key(_) => 2,
+                    Record::Key(_) | Record::WithinBudget(_) => 2,
                 });
-                assert!(order.is_sorted(), "deletions first, then APIs, then keys");
+                assert!(order.is_sorted(), "what closes first, then APIs, then what opens");
                 let count = records.len();
                 assert!(to >= self.revision);
                 assert!(count == 0 || to > self.revision);

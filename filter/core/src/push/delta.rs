@@ -9,7 +9,7 @@
 //! - A page holds as much as it can: the further a worker is behind, the more changes of one subject come to one record.
 //!   A worker reads a page by and by, and applies the five thousand records of a full one in a millisecond. A revision
 //!   that fits into no page needs a snapshot.
-//! - Deletions come first, so that a page that breaks off errs towards refusing.
+//! - Deletions and budgets that are used up come first, so that a page that breaks off errs towards refusing.
 //! - A gateway that serves some APIs only is told of the keys that open one of them. Of a key that does so no more it is
 //!   told that it is gone, if any change after `from` says that it did before: the first is not enough, because a worker
 //!   at `from` may hold something newer. Of all other keys it is told nothing. A gateway that serves everything is told
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use super::reach::{Reach, Scope};
 use crate::digest::{DIGEST_BYTES, Digest};
-use crate::id::ApiId;
+use crate::id::{ApiId, OrganizationId};
 use crate::wire::{ApiRecord, Body, KeyRecord, PAGE_BYTES_MAX, Record, Revision};
 
 /// How many bytes records may take: a page, without its first and last line.
@@ -35,7 +35,7 @@ pub enum Delta {
         to: Revision,
         /// Whether there is more after `to`, which did not fit into this page.
         more: bool,
-        /// The records: deletions, then APIs, then keys.
+        /// The records: what closes, then APIs, then what opens.
         body: Arc<Body>,
     },
     /// The worker is too far behind: it needs a snapshot.
@@ -51,7 +51,7 @@ pub struct Change {
     pub subject: Subject,
 }
 
-/// A key or an API that was changed, as it stands now.
+/// What was changed, as it stands now.
 #[derive(Debug, Clone)]
 pub enum Subject {
     /// The secret with this digest.
@@ -69,6 +69,13 @@ pub enum Subject {
         id: ApiId,
         /// What workers are to know of it now; `None` if it is gone.
         now: Option<ApiRecord>,
+    },
+    /// The organization with this id, as far as workers know of organizations. Every gateway is told of all.
+    Organization {
+        /// The id.
+        id: OrganizationId,
+        /// Whether it has used up its budget.
+        over_budget: bool,
     },
 }
 
@@ -98,6 +105,7 @@ pub struct Gathering {
     room: Room,
     told_keys: HashSet<[u8; DIGEST_BYTES]>,
     told_apis: HashSet<ApiId>,
+    told_organizations: HashSet<OrganizationId>,
 }
 
 impl Gathering {
@@ -116,6 +124,7 @@ impl Gathering {
             room: Room::Left,
             told_keys: HashSet::new(),
             told_apis: HashSet::new(),
+            told_organizations: HashSet::new(),
         }
     }
 
@@ -185,6 +194,10 @@ impl Gathering {
                 let is_new = self.scope.has_api(id) && self.told_apis.insert(id);
                 is_new.then(|| now.map_or(Record::DeleteApi(id), Record::Api))
             }
+            Subject::Organization { id, over_budget } => {
+                let is_new = self.told_organizations.insert(id);
+                is_new.then_some(if over_budget { Record::OverBudget(id) } else { Record::WithinBudget(id) })
+            }
         }
     }
 
@@ -197,13 +210,15 @@ impl Gathering {
     }
 }
 
-/// The order of a page: deletions, then APIs, then keys.
+/// The order of a page: what closes, then APIs, then what opens.
 const fn place(record: &Record) -> u8 {
     match record {
         Record::DeleteKey(_) => 0,
-        Record::DeleteApi(_) => 1,
-        Record::Api(_) => 2,
-        Record::Key(_) => 3,
+        Record::OverBudget(_) => 1,
+        Record::DeleteApi(_) => 2,
+        Record::Api(_) => 3,
+        Record::Key(_) => 4,
+        Record::WithinBudget(_) => 5,
     }
 }
 

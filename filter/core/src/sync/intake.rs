@@ -180,6 +180,10 @@ impl Replica {
 fn is_sound(record: &Record) -> bool {
     match record {
         Record::Api(api) => api::checked(api).is_ok(),
-        Record::Key(_) | Record::DeleteKey(_) | Record::DeleteApi(_) => true,
+        Record::Key(_)
+        | Record::DeleteKey(_)
+        | Record::DeleteApi(_)
+        | Record::OverBudget(_)
+        | Record::WithinBudget(_) => true,
     }
 }

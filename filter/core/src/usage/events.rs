@@ -84,7 +84,7 @@ impl Events {
         self.end_event();
         match self.usage {
             Some(usage) => Usage::Read(Counts { prompt: usage.prompt.or(self.prompt), ..usage }.tokens()),
-            None => Usage::Estimated { total: self.objects.saturating_add(self.prompt.unwrap_or_default()) },
+            None => Usage::Estimated { prompt: self.prompt.unwrap_or_default(), completion: self.objects },
         }
     }
 

@@ -25,8 +25,8 @@ fn read(prompt: u64, completion: u64, total: u64) -> Usage {
     Usage::Read(Tokens { prompt, completion, total })
 }
 
-fn estimated(total: u64) -> Usage {
-    Usage::Estimated { total }
+fn estimated(prompt: u64, completion: u64) -> Usage {
+    Usage::Estimated { prompt, completion }
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_stream_states_its_usage_at_the_end() {
     // Azure: what its filter found comes first. xAI: an event without choices follows.
     let filtered = r#"data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#;
     assert_eq!(events(&format!("{filtered}\r\n\r\n{last}\r\n\r\n{chunk}\r\n\r\n")), read(9, 12, 21));
-    assert_eq!(events(&format!("{filtered}\n\n{chunk}\n\ndata: [DONE]\n\n")), estimated(2));
+    assert_eq!(events(&format!("{filtered}\n\n{chunk}\n\ndata: [DONE]\n\n")), estimated(0, 2));
     // vLLM with continuous_usage_stats.
     let so_far = |n: u64| format!("data: {{\"usage\":{{\"prompt_tokens\":5,\"total_tokens\":{}}}}}\n\n", 5 + n);
     assert_eq!(events(&(so_far(1) + &so_far(2) + "data: {\"usage\":{\"prompt_tok")), read(5, 0, 7));
@@ -173,7 +173,7 @@ fn a_stream_of_the_responses_api_states_it_in_its_response() {
         \"usage\":{\"input_tokens\":37,\"output_tokens\":11,\"output_tokens_details\":{\"reasoning_tokens\":0},\
         \"total_tokens\":48},\"user\":null,\"metadata\":{\"usage\":\"\"}}}\n\n";
     assert_eq!(events(stream), read(37, 11, 48));
-    assert_eq!(events(stream.split("event: response.completed").next().unwrap()), estimated(2));
+    assert_eq!(events(stream.split("event: response.completed").next().unwrap()), estimated(0, 2));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_stream_of_anthropic_states_the_prompt_first() {
         "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":15}}\n\n";
     assert_eq!(events(&[start, delta, end].concat()), read(125, 15, 140));
     // Its one token so far is not what the stream used.
-    assert_eq!(events(&[start, delta, delta].concat()), estimated(128));
+    assert_eq!(events(&[start, delta, delta].concat()), estimated(125, 3));
     let cumulative = end.replace("{\"output", "{\"input_tokens\":472,\"output");
     assert_eq!(events(&[start, delta, &cumulative].concat()), read(472, 15, 487));
 }
@@ -198,7 +198,7 @@ fn a_stream_that_breaks_off_is_estimated_until_its_usage_is_complete() {
     for at in 0..=stream.len() {
         let (stream, _) = stream.split_at(at);
         let objects = stream.matches("data: {").count() as u64;
-        let expected = if at < stated { estimated(objects) } else { read(0, 0, 70) };
+        let expected = if at < stated { estimated(0, objects) } else { read(0, 0, 70) };
         assert_eq!(events(stream), expected, "{stream}");
     }
 }
@@ -219,12 +219,12 @@ fn lines_are_cut_as_browsers_do() {
         (" data:{}\n\nDATA:{}\n\ndat:{}\n\ndatas:{}\n\ndata :{}\n\ndata{:{}\n\n", 0),
         ("data:\n\ndata\n\n\n\ndata:[{}]\n\ndata:\"{}\"\n\n", 0),
     ] {
-        assert_eq!(events(stream), estimated(objects), "{stream:?}");
+        assert_eq!(events(stream), estimated(0, objects), "{stream:?}");
     }
     // A part of a mark is none, but the name of some other field.
-    assert_eq!(usage_of(EVENTS, b"\xef\xbbdata:{}\n\n"), estimated(0));
-    assert_eq!(usage_of(EVENTS, b"\xef\xbb\ndata:{}\n\n"), estimated(1));
+    assert_eq!(usage_of(EVENTS, b"\xef\xbbdata:{}\n\n"), estimated(0, 0));
+    assert_eq!(usage_of(EVENTS, b"\xef\xbb\ndata:{}\n\n"), estimated(0, 1));
     assert_eq!(events("data: {\"usage\":\ndata:{\"total_tokens\" :\r\ndata: 5}\rdata: }\n\n"), read(0, 0, 5));
     // The lines are joined by what ends a number.
-    assert_eq!(events("data: {\"usage\":{\"total_tokens\":1\ndata:2}}\n\n"), estimated(1));
+    assert_eq!(events("data: {\"usage\":{\"total_tokens\":1\ndata:2}}\n\n"), estimated(0, 1));
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, PAGE_BYTES_MAX, Record, Revision, is_false};
+use super::{Epoch, PAGE_BYTES_MAX, Record, Revision, is_default};
 
 /// What a page's first and last line may take of that.
 const FRAME_BYTES_MAX: usize = 1024;
@@ -47,7 +47,7 @@ pub enum Content {
         /// The revision that it has once this page is applied.
         to: Revision,
         /// Whether the control plane knew of more than fits into this page.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "is_default")]
         more: bool,
     },
     /// A part of all there is at `revision`.
@@ -259,8 +259,8 @@ mod tests {
         let id = any::<u64>();
         let kind = prop::sample::select(ApiKind::ALL.to_vec());
         let apis = prop::option::of(prop::collection::vec(id.prop_map(ApiId::from_number), 0..4));
-        let key = (id, digest.clone(), kind.clone(), id, id, prop::option::of(id), apis, any::<bool>()).prop_map(
-            |(key, digest, kind, organization, user, expires_at_ms, apis, rate_limited)| {
+        let key = (id, digest.clone(), kind.clone(), id, id, prop::option::of(id), apis, any::<[bool; 2]>()).prop_map(
+            |(key, digest, kind, organization, user, expires_at_ms, apis, [rate_limited, over_budget])| {
                 Record::Key(KeyRecord {
                     id: KeyId::from_number(key),
                     digest,
@@ -270,13 +270,16 @@ mod tests {
                     expires_at_ms,
                     apis,
                     rate_limited,
+                    over_budget,
                 })
             },
         );
         let hosts = prop::collection::vec("[a-z.]{1,8}", 0..3);
         let policy = prop::option::of(arbitrary_policy());
-        let api = (id, kind, prop::option::of(id), hosts, "/[a-z]{0,8}", any::<bool>(), policy).prop_map(
-            |(api, kind, organization, hosts, path_prefix, forward_credential, rate_limit)| {
+        let told = (any::<bool>(), policy, any::<u32>(), any::<bool>());
+        let api = (id, kind, prop::option::of(id), hosts, "/[a-z]{0,8}", told).prop_map(
+            |(api, kind, organization, hosts, path_prefix, told)| {
+                let (forward_credential, rate_limit, price_version, count_tokens) = told;
                 Record::Api(ApiRecord {
                     id: ApiId::from_number(api),
                     kind,
@@ -285,12 +288,16 @@ mod tests {
                     path_prefix,
                     forward_credential,
                     rate_limit,
+                    price_version,
+                    count_tokens,
                 })
             },
         );
         prop_oneof![
             digest.prop_map(Record::DeleteKey),
             id.prop_map(|id| Record::DeleteApi(ApiId::from_number(id))),
+            id.prop_map(|id| Record::OverBudget(OrganizationId::from_number(id))),
+            id.prop_map(|id| Record::WithinBudget(OrganizationId::from_number(id))),
             key,
             api,
         ]

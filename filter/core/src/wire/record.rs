@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::id::{ApiId, KeyId, OrganizationId, UserId};
 use crate::key::ApiKind;
 use crate::limit::Policy;
-use crate::wire::is_false;
+use crate::wire::is_default;
 
 /// One line between a page's header and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum Record {
     DeleteKey(Digest),
     /// This API is no more.
     DeleteApi(ApiId),
+    /// The keys of this organization open nothing, because it has used up its budget.
+    OverBudget(OrganizationId),
+    /// They open again what they did.
+    WithinBudget(OrganizationId),
     /// This API is new or has changed.
     Api(ApiRecord),
     /// The key with this digest is new or has changed.
@@ -42,8 +46,11 @@ pub struct KeyRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apis: Option<Vec<ApiId>>,
     /// Whether a dedicated key is held to the policies of the APIs that it calls. A serverless key always is.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rate_limited: bool,
+    /// Whether it opens nothing, because it has used up its budget.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub over_budget: bool,
 }
 
 /// All that a worker knows of an API.
@@ -67,4 +74,31 @@ pub struct ApiRecord {
     /// What it holds its callers to; absent if to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<Policy>,
+    /// Which of its prices holds now: what is used is reported with it.
+    #[serde(default = "price_version_first", skip_serializing_if = "is_first")]
+    pub price_version: u32,
+    /// Whether the tokens of responses are counted, so that the upstream is asked for what can be read.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub count_tokens: bool,
+}
+
+/// The version of an API's first price.
+pub const PRICE_VERSION_FIRST: u32 = 1;
+
+const fn price_version_first() -> u32 {
+    PRICE_VERSION_FIRST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(version: &u32) -> bool {
+    *version == PRICE_VERSION_FIRST
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }

@@ -29,6 +29,7 @@ pub fn key_record(key: u16, issue: u64) -> KeyRecord {
         expires_at_ms: None,
         apis: None,
         rate_limited: issue.is_multiple_of(2),
+        over_budget: issue.is_multiple_of(5),
     }
 }
 
@@ -43,6 +44,8 @@ pub fn api_record(api: u64, issue: u64) -> ApiRecord {
         path_prefix: format!("/{api}/{issue}"),
         forward_credential: false,
         rate_limit: (!issue.is_multiple_of(3)).then(|| Policy { per: Per::User, rules: vec![rule] }),
+        price_version: u32::try_from(issue).unwrap_or(u32::MAX),
+        count_tokens: issue.is_multiple_of(2),
     }
 }
 

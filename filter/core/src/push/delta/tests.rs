@@ -27,6 +27,7 @@ fn record(key: u8, apis: &[ApiId]) -> KeyRecord {
         expires_at_ms: None,
         apis: Some(apis.to_vec()),
         rate_limited: false,
+        over_budget: false,
     }
 }
 
@@ -98,7 +99,9 @@ fn apply(held: &mut State, records: Vec<Record>) {
         match record {
             Record::Key(key) => drop(held.insert(number(&key.digest), key.apis.unwrap())),
             Record::DeleteKey(digest) => drop(held.remove(&number(&digest))),
-            Record::Api(_) | Record::DeleteApi(_) => panic!("{record:?}"),
+            Record::Api(_) | Record::DeleteApi(_) | Record::OverBudget(_) | Record::WithinBudget(_) => {
+                panic!("{record:?}")
+            }
         }
     }
 }

@@ -176,7 +176,7 @@ fn usage_of_stream(text: &str) -> Usage {
         Some((prompt, completion, total)) => tokens((prompt.or(last_prompt), completion, total)),
         None => {
             let objects = documents.iter().filter(|document| document.is_object()).count();
-            estimated(objects as u64 + last_prompt.unwrap_or(0))
+            estimated(last_prompt.unwrap_or(0), objects as u64)
         }
     }
 }

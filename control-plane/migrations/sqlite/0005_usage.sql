@@ -1,0 +1,79 @@
+-- Usage and cost, budgets, and prices with their history.
+
+-- What was used: for each hour, each day and each month (UTC), by whom, at which API, and how it ended. The sums of an
+-- hour are in its day and its month as well; hours are dropped after a while, days and months stay.
+CREATE TABLE usage (
+    -- Whose: 'key', 'user', 'organization', or 'total' of everything.
+    grain             TEXT    NOT NULL CHECK (grain IN ('key', 'user', 'organization', 'total')),
+    period            TEXT    NOT NULL CHECK (period IN ('hour', 'day', 'month')),
+    -- 0 in 'total'. A user's usage is that of the keys which they have issued in one organization.
+    organization_id   INTEGER NOT NULL,
+    -- The key or the user; 0 in 'organization' and 'total'.
+    subject_id        INTEGER NOT NULL,
+    -- When the period began.
+    start             INTEGER NOT NULL,
+    api_id            INTEGER NOT NULL,
+    outcome           TEXT    NOT NULL,
+    requests          INTEGER NOT NULL,
+    request_bytes     INTEGER NOT NULL,
+    response_bytes    INTEGER NOT NULL,
+    prompt_tokens     INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    estimated         INTEGER NOT NULL,
+    unknown           INTEGER NOT NULL,
+    -- Cost in millionths of the currency, and the millionths of a millionth that are left, 0 to 999,999.
+    cost_micros       INTEGER NOT NULL,
+    cost_picos        INTEGER NOT NULL,
+    PRIMARY KEY (grain, period, organization_id, subject_id, start, api_id, outcome)
+) STRICT, WITHOUT ROWID;
+-- What is dropped when it is old.
+CREATE INDEX usage_hours ON usage (start) WHERE period = 'hour';
+
+-- Which reports have been counted: the last one of each worker. It is sent until it is answered, so earlier ones are
+-- repetitions.
+CREATE TABLE usage_reports (
+    gateway_id  INTEGER NOT NULL,
+    worker      TEXT    NOT NULL,
+    sequence    INTEGER NOT NULL,
+    counted_at  INTEGER NOT NULL,
+    PRIMARY KEY (gateway_id, worker)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_reports_by_age ON usage_reports (counted_at);
+
+-- Every price that an API has had. They stay when the API is deleted, so that what comes in late has its price.
+CREATE TABLE api_prices (
+    api_id  INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    set_at  INTEGER NOT NULL,
+    -- JSON; NULL if calls cost nothing.
+    price   TEXT,
+    PRIMARY KEY (api_id, version)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE apis ADD COLUMN price_version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE apis ADD COLUMN count_tokens INTEGER NOT NULL DEFAULT 1 CHECK (count_tokens IN (0, 1));
+INSERT INTO api_prices (api_id, version, set_at, price) SELECT id, 1, created_at, price FROM apis;
+
+-- A ceiling for each month (UTC), as JSON; NULL if there is none. Once it is reached the keys open nothing until the
+-- month turns: `over_budget_since` says when the control plane found out.
+ALTER TABLE keys ADD COLUMN monthly_budget TEXT;
+ALTER TABLE keys ADD COLUMN over_budget_since INTEGER;
+CREATE INDEX keys_over_budget ON keys (id) WHERE over_budget_since IS NOT NULL;
+ALTER TABLE organizations ADD COLUMN monthly_budget TEXT;
+ALTER TABLE organizations ADD COLUMN over_budget_since INTEGER;
+CREATE INDEX organizations_over_budget ON organizations (id) WHERE over_budget_since IS NOT NULL;
+
+-- Changes touch organizations too, now that filters know something of them.
+CREATE TABLE changes_new (
+    sequence        INTEGER PRIMARY KEY,
+    revision        INTEGER NOT NULL,
+    key_digest      BLOB CHECK (length(key_digest) = 32),
+    api_id          INTEGER,
+    organization_id INTEGER,
+    reach_before    TEXT,
+    CHECK ((key_digest IS NOT NULL) + (api_id IS NOT NULL) + (organization_id IS NOT NULL) = 1)
+) STRICT;
+INSERT INTO changes_new (sequence, revision, key_digest, api_id, reach_before)
+    SELECT sequence, revision, key_digest, api_id, reach_before FROM changes;
+DROP TABLE changes;
+ALTER TABLE changes_new RENAME TO changes;
+CREATE INDEX changes_by_revision ON changes (revision);
