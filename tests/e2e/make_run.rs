@@ -159,6 +159,8 @@ async fn make_run_shows_a_tour_that_works_stops_cleanly_and_keeps_the_keys() {
         "insufficient_scope",
         "429 Too Many Requests",
         "retry-after: 1",
+        "\"cost_micros\"",
+        "rate_limited",
         "invalid_api_key",
         "revoked",
     ] {

@@ -82,6 +82,11 @@ async fn apis(admin: &AdminClient, organization: &str) -> Result<(), SeedError> 
             "kind": "serverless",
             "match": {"path_prefix": "/v1"},
             "rate_limit": null,
+            "price": {
+                "per_call_micros": 100,
+                "per_million_input_tokens_micros": 2_500_000,
+                "per_million_output_tokens_micros": 10_000_000,
+            },
         }),
         json!({
             "name": "private-echo",

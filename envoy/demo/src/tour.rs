@@ -39,7 +39,7 @@ pub struct Tour<'a> {
 impl Tour<'_> {
     /// The whole text.
     pub fn text(&self) -> String {
-        let steps = [self.serverless(), self.streaming_and_python(), self.dedicated(), self.limited(), self.ending()];
+        let steps = [self.serverless(), self.streaming_and_python(), self.dedicated(), self.limited(), self.used(), self.ending()];
         [self.places(), self.token()].into_iter().chain(steps).collect::<Vec<_>>().join("\n")
     }
 
@@ -160,15 +160,25 @@ done; echo "$ANSWER"
         )
     }
 
+    fn used(&self) -> String {
+        format!(
+            r#"# 8. What was used this month, by key and by how the calls ended, and what it costs. Workers report every five seconds.
+sleep 6; curl -sS "{admin}/v1/usage?group_by=key,api" -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
+curl -sS "{admin}/v1/usage?group_by=outcome" -H "Authorization: Bearer $TOKEN" -H "Accept: text/csv"
+"#,
+            admin = self.admin(),
+        )
+    }
+
     fn ending(&self) -> String {
         format!(
-            r#"# 8. List the keys, delete the first one, and call again (401). The propagation in the answer is its receipt: every
+            r#"# 9. List the keys, delete the first one, and call again (401). The propagation in the answer is its receipt: every
 #    worker of this Envoy has applied it. Each of its threads has one, and the main thread has one more.
 curl -sS {admin}/v1/keys -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -X DELETE {admin}/v1/keys/$ID -H "Authorization: Bearer $TOKEN" | python3 -m json.tool --no-ensure-ascii
 curl -sS -i {envoy}/v1/chat/completions -H "Authorization: Bearer $KEY" -d '{body}'; echo
 
-# 9. What the filter counted, for Prometheus. It publishes once a second.
+# 10. What the filter counted, for Prometheus. It publishes once a second.
 sleep 2; curl -sS http://{envoy_admin}/stats/prometheus | grep '^portcullis_'
 
 # That was the tour. Ctrl-C in the first terminal stops everything."#,
