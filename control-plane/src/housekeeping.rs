@@ -1,5 +1,6 @@
 //! What the control plane does by itself: it listens for what other processes commit, ends overlaps whose time is
-//! over, and has the database look at itself. It fails at nothing: what the database cannot do now is tried again.
+//! over, lets go of who was over a budget when the month turns, and has the database look at itself. It fails at nothing:
+//! what the database cannot do now is tried again.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use crate::storage::{StorageError, Store};
 /// How often overlaps are looked at. Filters refuse a secret at its second by themselves.
 const OVERLAP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether the month has turned.
+const BUDGET_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often the database's statistics are refreshed, from the start on.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -18,6 +22,7 @@ pub async fn keep(store: &Store, mut stopping: watch::Receiver<bool>) {
     tokio::select! {
         () = store.keep_current() => {}
         () = end_overlaps(store) => {}
+        () = lift_budgets(store) => {}
         () = refresh_statistics(store) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
@@ -35,6 +40,18 @@ async fn end_overlaps(store: &Store) {
     }
 }
 
+async fn lift_budgets(store: &Store) {
+    let mut interval = tokio::time::interval(BUDGET_INTERVAL);
+    loop {
+        interval.tick().await;
+        match lift_due_budgets(store).await {
+            Ok(0) => {}
+            Ok(lifted) => tracing::info!(lifted, "a month has turned: budgets begin anew"),
+            Err(error) => tracing::warn!(%error, "budgets cannot be lifted now"),
+        }
+    }
+}
+
 async fn refresh_statistics(store: &Store) {
     let mut interval = tokio::time::interval(STATISTICS_INTERVAL);
     loop {
@@ -43,6 +60,17 @@ async fn refresh_statistics(store: &Store) {
             tracing::warn!(%error, "the database's statistics cannot be refreshed now");
         }
     }
+}
+
+/// Lets go of everyone who was stopped in another month, a part in each transaction.
+async fn lift_due_budgets(store: &Store) -> Result<usize, StorageError> {
+    let mut lifted = 0;
+    while store.read().await?.view().has_due_lift(store.clock().now()).await? {
+        let mut write = store.write(None).await?;
+        lifted += write.lift_budgets().await?;
+        write.commit().await?;
+    }
+    Ok(lifted)
 }
 
 async fn end_due_overlaps(store: &Store) -> Result<usize, StorageError> {

@@ -48,7 +48,7 @@ actions! {
     KeyIssue = "key.issue",
     /// A key was to be read.
     KeyRead = "key.read",
-    /// A key's name, expiry, scopes or rate limiting was changed.
+    /// A key's name, expiry, scopes, rate limiting or budget was changed.
     KeyChange = "key.change",
     /// A key was deleted.
     KeyDelete = "key.delete",
@@ -56,6 +56,10 @@ actions! {
     KeyReissue = "key.reissue",
     /// The time in which two secrets of a key worked is over.
     KeyOverlapEnd = "key.overlap_end",
+    /// A key has used up its budget of the month.
+    KeyStop = "key.stop",
+    /// A key has a budget again.
+    KeyResume = "key.resume",
     /// A leaked secret was reported, and revoked if it was live.
     LeakReport = "leak.report",
     /// An API was created.
@@ -70,8 +74,12 @@ actions! {
     OrganizationCreate = "organization.create",
     /// An organization was to be read.
     OrganizationRead = "organization.read",
-    /// An organization was renamed.
+    /// An organization was renamed, or given another budget.
     OrganizationChange = "organization.change",
+    /// An organization has used up its budget of the month.
+    OrganizationStop = "organization.stop",
+    /// An organization has a budget again.
+    OrganizationResume = "organization.resume",
     /// An organization was deleted.
     OrganizationDelete = "organization.delete",
     /// A gateway was created.

@@ -16,6 +16,7 @@ pub mod key;
 pub mod name;
 pub mod organization;
 pub mod password;
+pub mod period;
 pub mod rate_limit;
 pub mod throttle;
 pub mod timestamp;

@@ -41,7 +41,7 @@ const CHANGES_NOW: &str = "SELECT c.sequence, c.revision, c.key_digest, c.reach_
         a.kind AS api_kind, a.organization_id AS api_organization, a.hosts AS api_hosts,
         a.path_prefix AS api_path_prefix, a.forward_credential AS api_forward_credential,
         a.rate_limit AS api_rate_limit, a.price_version AS api_price_version, a.count_tokens AS api_count_tokens,
-        c.organization_id, g.over_budget_since IS NOT NULL AS organization_over_budget
+        c.organization_id, g.over_budget_since IS NOT NULL AND g.deleted_at IS NULL AS organization_over_budget
     FROM (SELECT sequence, revision, key_digest, reach_before, api_id, organization_id FROM changes
           WHERE revision >= $1 AND (revision > $1 OR sequence > $2) AND revision <= $3
           ORDER BY revision, sequence LIMIT $4) c

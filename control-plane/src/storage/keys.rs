@@ -6,12 +6,13 @@ use portcullis_core::wire::KeyRecord;
 use sqlx::FromRow;
 
 use super::View;
+use super::budgets::over_since;
 use super::error::{StorageError, exactly_one};
 use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::sql;
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
-use crate::domain::budget::Budget;
+use crate::domain::budget::{Budget, Spent};
 use crate::domain::key::{FormerSecret, Key};
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
@@ -195,7 +196,7 @@ impl Write {
             apis: new.apis,
             rate_limit_enabled: new.rate_limit_enabled,
             monthly_budget: new.monthly_budget,
-            over_budget_since: None,
+            over_budget_since: over_since(new.monthly_budget, Spent::default(), None, now),
             last_used_at: None,
             revoked_at: None,
         };
@@ -211,8 +212,8 @@ impl Write {
     async fn insert_key(&mut self, key: &Key) -> Result<bool, StorageError> {
         let insert = sql("INSERT INTO keys (id, kind, organization_id, name, digest, masked, search_text,
                                created_by, issued_at, expires_at, apis, rate_limit_enabled,
-                               monthly_budget)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING")
+                               monthly_budget, over_budget_since)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING")
         .bind(from_id(key.id))
         .bind(key.kind.name())
         .bind(from_id(key.organization))
@@ -225,16 +226,32 @@ impl Write {
         .bind(key.expires_at.map(from_instant))
         .bind(key.apis.as_ref().map(to_json).transpose()?)
         .bind(key.rate_limit_enabled)
-        .bind(key.monthly_budget.as_ref().map(to_json).transpose()?);
+        .bind(key.monthly_budget.as_ref().map(to_json).transpose()?)
+        .bind(key.over_budget_since.map(from_instant));
         Ok(insert.execute(self.session()).await? == 1)
     }
 
-    /// Changes a live key from `before` to `after`, which has the same secrets. Filters hear of it only if it
-    /// concerns them.
-    pub async fn change_key(&mut self, before: &Key, after: &Key) -> Result<(), StorageError> {
-        if before == after {
-            return Ok(());
+    /// Changes a live key from `before` to `after`, which has the same secrets, and returns it as it is then: with
+    /// another budget it may be over it, or no longer. Filters hear of the change only if it concerns them.
+    pub async fn change_key(&mut self, before: &Key, after: Key) -> Result<Key, StorageError> {
+        if *before == after {
+            return Ok(after);
         }
+        let since = if before.monthly_budget == after.monthly_budget {
+            before.over_budget_since
+        } else {
+            let now = self.now;
+            let spent = self.view().spent_with_key(&after, now).await?;
+            over_since(after.monthly_budget, spent, before.over_budget_since, now)
+        };
+        let after = Key { over_budget_since: since, ..after };
+        self.store_key(before, &after).await?;
+        self.audit(Entry::new(Action::KeyChange, Some(before), Some(&after))).await?;
+        Ok(after)
+    }
+
+    /// Stores a live key that has the secrets that it had before, and logs what filters must learn of.
+    pub(super) async fn store_key(&mut self, before: &Key, after: &Key) -> Result<(), StorageError> {
         self.update_key(after, None).await?;
         let reach = before.reach();
         if before.record() != after.record() {
@@ -245,7 +262,7 @@ impl Write {
         {
             self.log_key(former.digest, Some(&reach)).await?;
         }
-        self.audit(Entry::new(Action::KeyChange, Some(before), Some(after))).await
+        Ok(())
     }
 
     /// Gives a live key the new secret. What dies by it is dead in the same revision.

@@ -15,6 +15,7 @@
 mod apis;
 mod audit;
 mod backup;
+mod budgets;
 mod changes;
 mod control;
 mod database;

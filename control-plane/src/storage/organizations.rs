@@ -4,11 +4,13 @@ use portcullis_core::id::OrganizationId;
 use sqlx::FromRow;
 
 use super::View;
+use super::budgets::over_since;
 use super::error::{StorageError, exactly_one};
-use super::rows::{Columns, from_id, from_instant, to_id};
+use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::sql;
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
+use crate::domain::budget::{Budget, Spent};
 use crate::domain::name::Name;
 use crate::domain::organization::Organization;
 
@@ -98,18 +100,25 @@ impl View<'_> {
 }
 
 impl Write {
-    /// Creates an organization, or returns `None` if the name is taken.
-    pub async fn create_organization(&mut self, name: &Name) -> Result<Option<Organization>, StorageError> {
+    /// Creates an organization, or returns `None` if the name is taken. A ceiling of zero is reached at once.
+    pub async fn create_organization(
+        &mut self,
+        name: &Name,
+        monthly_budget: Option<Budget>,
+    ) -> Result<Option<Organization>, StorageError> {
         if self.view().organization_named(name.as_str()).await?.is_some() {
             return Ok(None);
         }
         let (now, entropy) = (self.now, self.entropy.clone());
+        let over_budget_since = monthly_budget.filter(|budget| budget.is_used_up(Spent::default())).map(|_| now);
         let id = loop {
             let id: OrganizationId = entropy.id(now)?;
-            let rows = sql("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)
-                 ON CONFLICT (id) DO NOTHING")
+            let rows = sql("INSERT INTO organizations (id, name, monthly_budget, over_budget_since, created_at)
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING")
             .bind(from_id(id))
             .bind(name.as_str())
+            .bind(monthly_budget.as_ref().map(to_json).transpose()?)
+            .bind(over_budget_since.map(from_instant))
             .bind(from_instant(now))
             .execute(self.session())
             .await?;
@@ -117,34 +126,54 @@ impl Write {
                 break id;
             }
         };
-        let created =
-            Organization { id, name: name.clone(), monthly_budget: None, over_budget_since: None, created_at: now };
+        let created = Organization { id, name: name.clone(), monthly_budget, over_budget_since, created_at: now };
+        if over_budget_since.is_some() {
+            self.log_organization(id).await?;
+        }
         self.audit(Entry::new(Action::OrganizationCreate, None, Some(&created))).await?;
         Ok(Some(created))
     }
 
-    /// Renames an organization, or returns `None` if the name is taken by another.
-    pub async fn rename_organization(
+    /// Changes an organization's name and budget from `before` to `after`, and returns it as it is then; `None` if the name
+    /// is taken by another. With another budget it may be over it, or no longer, which filters hear of.
+    pub async fn change_organization(
         &mut self,
         before: &Organization,
-        name: &Name,
+        after: Organization,
     ) -> Result<Option<Organization>, StorageError> {
-        if before.name == *name {
-            return Ok(Some(before.clone()));
+        if *before == after {
+            return Ok(Some(after));
         }
-        let taken = self.view().organization_named(name.as_str()).await?;
+        let taken = self.view().organization_named(after.name.as_str()).await?;
         if taken.is_some_and(|other| other.id != before.id) {
             return Ok(None);
         }
-        let rows = sql("UPDATE organizations SET name = $1 WHERE id = $2")
-            .bind(name.as_str())
-            .bind(from_id(before.id))
-            .execute(self.session())
-            .await?;
-        exactly_one("renaming an organization", rows)?;
-        let after = Organization { name: name.clone(), ..before.clone() };
+        let since = if before.monthly_budget == after.monthly_budget {
+            before.over_budget_since
+        } else {
+            let now = self.now;
+            let spent = self.view().spent_by_organization(after.id, now).await?;
+            over_since(after.monthly_budget, spent, before.over_budget_since, now)
+        };
+        let after = Organization { over_budget_since: since, ..after };
+        self.update_organization(&after).await?;
+        if before.over_budget_since.is_some() != since.is_some() {
+            self.log_organization(after.id).await?;
+        }
         self.audit(Entry::new(Action::OrganizationChange, Some(before), Some(&after))).await?;
         Ok(Some(after))
+    }
+
+    /// Stores an organization as it is now.
+    pub(super) async fn update_organization(&mut self, organization: &Organization) -> Result<(), StorageError> {
+        let rows = sql("UPDATE organizations SET name = $1, monthly_budget = $2, over_budget_since = $3 WHERE id = $4")
+            .bind(organization.name.as_str())
+            .bind(organization.monthly_budget.as_ref().map(to_json).transpose()?)
+            .bind(organization.over_budget_since.map(from_instant))
+            .bind(from_id(organization.id))
+            .execute(self.session())
+            .await?;
+        exactly_one("changing an organization", rows)
     }
 
     /// Deletes an organization to which nothing in use belongs. Its row stays, for revoked keys and the audit.
@@ -156,6 +185,10 @@ impl Write {
             .execute(self.session())
             .await?;
         exactly_one("deleting an organization", rows)?;
+        if organization.over_budget_since.is_some() {
+            // Filters need not remember what has no keys.
+            self.log_organization(organization.id).await?;
+        }
         self.audit(Entry::new(Action::OrganizationDelete, Some(organization), None)).await
     }
 }

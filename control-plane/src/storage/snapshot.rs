@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub at: Cursor,
     /// How many secrets it holds: one for each key, two for a key in a planned rotation.
     pub keys: u32,
-    /// Its pages, at least one: APIs first, then keys. Expired keys are in it, so that a filter can say that they
+    /// Its pages, at least one: first which organizations are over their budgets, then APIs, then keys. Expired keys are in it, so that a filter can say that they
     /// are expired.
     pub pages: Vec<Arc<Body>>,
 }
@@ -31,6 +31,9 @@ impl Store {
         let at = control::position(transaction.session()).await?.head;
         let scope = View(transaction.session()).scope(serves).await?;
         let mut pages = Pages::default();
+        for organization in View(transaction.session()).over_budget().await? {
+            pages.push(&Record::OverBudget(organization))?;
+        }
         for api in View(transaction.session()).apis().await? {
             if scope.has_api(api.id) {
                 pages.push(&Record::Api(api.record()))?;

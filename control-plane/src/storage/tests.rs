@@ -84,7 +84,7 @@ impl Fixture {
         let token = Digest::of(b"operator");
         let mut write = store.write(None).await.unwrap();
         write.set_bootstrap_token(token).await.unwrap();
-        let organization = write.create_organization(&name("acme")).await.unwrap().unwrap().id;
+        let organization = write.create_organization(&name("acme"), None).await.unwrap().unwrap().id;
         let bearer = write.view().bearer(token, write_now()).await.unwrap().unwrap();
         assert_eq!(write.commit().await.unwrap(), None);
         let actor = Actor { user: bearer.user, token: bearer.token, role: bearer.role, origin: None };

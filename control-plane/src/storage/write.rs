@@ -1,7 +1,7 @@
 //! A write transaction, from taking the lock to its announcement.
 
 use portcullis_core::digest::Digest;
-use portcullis_core::id::ApiId;
+use portcullis_core::id::{ApiId, OrganizationId};
 use portcullis_core::wire::Revision;
 use tokio::time::Instant;
 
@@ -100,6 +100,17 @@ impl Write {
             .execute(self.session())
             .await?;
         exactly_one("logging an API", rows)
+    }
+
+    /// Logs that this organization is over its budget, or no longer.
+    pub(super) async fn log_organization(&mut self, organization: OrganizationId) -> Result<(), StorageError> {
+        let revision = self.count_up().await?;
+        let rows = sql("INSERT INTO changes (revision, organization_id) VALUES ($1, $2)")
+            .bind(revision.cast_signed())
+            .bind(from_id(organization))
+            .execute(self.session())
+            .await?;
+        exactly_one("logging an organization", rows)
     }
 
     /// The revision of this transaction, in which filters have something to learn: counted up once.

@@ -69,7 +69,7 @@ pub async fn patch(
         return Err(WriteError::Conflict(REVOKED.to_owned()));
     }
     let after = apply(&mut write, &before, change).await?;
-    write.change_key(&before, &after).await?;
+    let after = write.change_key(&before, after).await?;
     let now = write.now();
     let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
     Ok(Json(Written::new(KeyView::new(after, now), propagation)))

@@ -48,7 +48,7 @@ pub async fn create(
         let organization = write.view().organization(earlier.id).await?.ok_or(WriteError::Gone)?;
         return Ok(replayed(answer(organization)));
     }
-    let organization = write.create_organization(&name).await?;
+    let organization = write.create_organization(&name, None).await?;
     let organization = organization.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
     idempotency.remember(&mut write, actor, body.digest, organization.id, None).await?;
     write.commit().await?;

@@ -13,6 +13,7 @@ use crate::api::extract::{JsonBody, PathId};
 use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, NotFound, WriteError};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
+use crate::domain::organization::Organization;
 
 /// What to change. What is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,7 +48,8 @@ pub async fn patch(
     let Some(name) = name else {
         return Ok(Json(before.into()));
     };
-    let after = write.rename_organization(&before, &name).await?;
+    let after = Organization { name, ..before.clone() };
+    let after = write.change_organization(&before, after).await?;
     let after = after.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
     write.commit().await?;
     Ok(Json(after.into()))

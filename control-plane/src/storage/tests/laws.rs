@@ -150,14 +150,14 @@ impl Fixture {
             Step::Scope(index, bits) => {
                 let Some(index) = at(*index, live.len()) else { return };
                 let after = Key { apis: Some(some_of(apis, *bits)), ..live[index].clone() };
-                write.change_key(&live[index], &after).await.unwrap();
+                write.change_key(&live[index], after.clone()).await.unwrap();
                 live[index] = after;
             }
             Step::Hold(index, held) => {
                 let Some(index) = at(*index, live.len()) else { return };
                 let held = *held && live[index].kind == ApiKind::Dedicated;
                 let after = Key { rate_limit_enabled: held, ..live[index].clone() };
-                write.change_key(&live[index], &after).await.unwrap();
+                write.change_key(&live[index], after.clone()).await.unwrap();
                 live[index] = after;
             }
             Step::Serve(bits) => {
@@ -167,7 +167,7 @@ impl Fixture {
             Step::Rename(index) => {
                 let Some(index) = at(*index, live.len()) else { return };
                 let after = Key { name: name("renamed"), ..live[index].clone() };
-                write.change_key(&live[index], &after).await.unwrap();
+                write.change_key(&live[index], after.clone()).await.unwrap();
                 live[index] = after;
             }
             Step::CreateApi(number, limit) => {
@@ -289,7 +289,7 @@ on_both! {
             let mut write = fixture.write().await;
             let before = write.view().key(key.id).await.unwrap().unwrap();
             let after = Key { expires_at: Some(Timestamp::from_unix_ms(end)), ..before.clone() };
-            write.change_key(&before, &after).await.unwrap();
+            write.change_key(&before, after.clone()).await.unwrap();
             write.commit().await.unwrap();
         }
         assert_eq!(worker.clone().follow(&fixture.store).await, 1);

@@ -69,7 +69,7 @@ async fn an_id_that_is_taken_is_drawn_again() {
     let mut write = store.write(None).await.unwrap();
     let mut ids = Vec::new();
     for number in 0..5 {
-        let created = write.create_organization(&name(&number.to_string())).await.unwrap();
+        let created = write.create_organization(&name(&number.to_string()), None).await.unwrap();
         ids.push(created.unwrap().id);
     }
     ids.dedup();

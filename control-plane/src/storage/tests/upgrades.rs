@@ -54,7 +54,7 @@ async fn assert_that_workers_are_told(location: &Location) {
     let mut write = store.write(None).await.unwrap();
     let before = write.view().key(key.id).await.unwrap().unwrap();
     let after = Key { rate_limit_enabled: false, ..before.clone() };
-    write.change_key(&before, &after).await.unwrap();
+    write.change_key(&before, after.clone()).await.unwrap();
     assert_eq!(write.commit().await.unwrap(), Some(5));
     let Delta::Page { to: 5, body, .. } = store.delta(4, 5, &Serves::Everything).await.unwrap() else {
         panic!("no delta after the snapshot");
