@@ -69,7 +69,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     let metrics = Metrics::default();
     let fleet = Fleet::open(&store, metrics.clone()).await?;
-    let sync = SyncPort::new(store.clone(), fleet.clone(), stopping.clone());
+    let sync = SyncPort::new(store.clone(), fleet.clone(), metrics.clone(), stopping.clone());
     let app = App::new(store.clone(), settings.brand, fleet.clone(), &metrics);
     tracing::info!(
         admin = %admin_address,

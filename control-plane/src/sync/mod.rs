@@ -1,4 +1,4 @@
-//! The sync port: what filter workers ask, and the pages that answer them ([`portcullis_core::wire`]).
+//! The sync port: what filter workers ask and report, and what answers them ([`portcullis_core::wire`]).
 //!
 //! `GET /sync/v1/changes` with a gateway's token. A worker that is behind is answered at once: with a delta, or
 //! with the parts of a snapshot if it is too far behind or of another epoch. A worker that has everything waits
@@ -20,6 +20,7 @@ mod changes;
 mod deltas;
 mod gateways;
 mod snapshots;
+mod usage;
 #[cfg(test)]
 mod tests;
 pub mod worker;
@@ -28,12 +29,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::get;
-use portcullis_core::wire::CHANGES_PATH;
+use axum::routing::{get, post};
+use portcullis_core::wire::{CHANGES_PATH, REPORT_BYTES_MAX, USAGE_PATH};
 use tokio::sync::watch;
 
 use crate::fleet::Fleet;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::storage::Store;
 
@@ -41,6 +44,7 @@ use admission::Admission;
 use deltas::Deltas;
 use gateways::Gateways;
 use snapshots::Snapshots;
+use usage::Usage;
 
 /// How often what has not been used for a while is let go.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(15);
@@ -54,13 +58,15 @@ pub struct SyncPort {
     admission: Arc<Admission>,
     snapshots: Arc<Snapshots>,
     deltas: Arc<Deltas>,
+    usage: Usage,
     stopping: watch::Receiver<bool>,
 }
 
 impl SyncPort {
     /// A sync port on `store`, whose polls end when `stopping` turns true.
-    pub fn new(store: Store, fleet: Fleet, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(store: Store, fleet: Fleet, metrics: Metrics, stopping: watch::Receiver<bool>) -> Self {
         Self {
+            usage: Usage::on(store.clone(), metrics),
             snapshots: Arc::new(Snapshots::new(store.clone())),
             deltas: Arc::new(Deltas::default()),
             gateways: Arc::default(),
@@ -88,7 +94,10 @@ impl SyncPort {
 pub fn router(sync: SyncPort) -> Router {
     Router::new()
         .route(CHANGES_PATH, get(changes::changes))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This resource takes GET."))
+        .route(USAGE_PATH, post(usage::report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This resource does not take this method.")
+        })
         .fallback(async || Problem::not_found("resource"))
         .with_state(sync)
 }

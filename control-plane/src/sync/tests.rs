@@ -29,7 +29,7 @@ impl Port {
         let harness = Harness::furnished().await;
         let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
         let (stop, stopping) = watch::channel(false);
-        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), stopping);
+        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), Metrics::default(), stopping);
         Self { router: router(sync.clone()), harness, sync, gateway, stop }
     }
 

@@ -17,7 +17,7 @@ const DIGITS_MAX: usize = 20;
 pub fn describe(headers: &HeaderMap, poll: &Poll, now: Timestamp) -> Option<Worker> {
     let number = |name| visible(headers, name, DIGITS_MAX).and_then(|text| text.parse().ok());
     Some(Worker {
-        name: visible(headers, WORKER_HEADER, WORKER_BYTES_MAX)?.to_owned(),
+        name: name(headers)?.to_owned(),
         node: visible(headers, NODE_HEADER, NODE_BYTES_MAX).filter(|node| *node != "-").map(str::to_owned),
         polls: poll.number,
         last_seen_ms: now.unix_ms(),
@@ -25,6 +25,11 @@ pub fn describe(headers: &HeaderMap, poll: &Poll, now: Timestamp) -> Option<Work
         bound_ms: number(LEASE_HEADER),
         memory_bytes: number(MEMORY_HEADER),
     })
+}
+
+/// The name of the worker that sends a request with these headers.
+pub fn name(headers: &HeaderMap) -> Option<&str> {
+    visible(headers, WORKER_HEADER, WORKER_BYTES_MAX)
 }
 
 /// The value of a header, if it is visible ASCII of the right length: what is logged must not forge a line.
