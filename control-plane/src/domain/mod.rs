@@ -8,6 +8,7 @@ pub mod api;
 pub mod audit;
 pub mod authority;
 pub mod budget;
+pub mod cost;
 pub mod environment;
 pub mod fault;
 pub mod feed;

@@ -26,6 +26,7 @@ mod keys;
 mod keys_list;
 mod news;
 mod organizations;
+mod prices;
 mod restore;
 mod rows;
 mod secrets;
@@ -34,6 +35,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usage;
 mod users;
 mod workers;
 mod write;
