@@ -93,7 +93,11 @@ impl Usage {
             self.refused_rows.clone(),
         );
         registry.register("usage_requests", "Requests that workers have reported", self.requests.clone());
-        registry.register("usage_bytes", "Bytes of the bodies of these requests and their responses", self.bytes.clone());
+        registry.register(
+            "usage_bytes",
+            "Bytes of the bodies of these requests and their responses",
+            self.bytes.clone(),
+        );
         registry.register("usage_tokens", "Tokens that these requests have used", self.tokens.clone());
         registry.register(
             "usage_cost_micros",
@@ -125,8 +129,8 @@ impl Usage {
             self.tokens.get_or_create(&[("type", "completion")]).inc_by(counts.completion_tokens);
         }
         self.cost_micros.inc_by(counted.cost.micros);
-        self.stops.get_or_create(&[("subject", "key")]).inc_by(counted.stopped_keys);
-        self.stops.get_or_create(&[("subject", "organization")]).inc_by(counted.stopped_organizations);
+        self.stops.get_or_create(&[("subject", "key")]).inc_by(counted.stopped.keys);
+        self.stops.get_or_create(&[("subject", "organization")]).inc_by(counted.stopped.organizations);
         self.seconds.observe(took.as_secs_f64());
     }
 }

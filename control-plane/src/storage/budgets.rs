@@ -6,6 +6,8 @@
 //!
 //! What counts is what is in the table `usage` for the month in which the transaction is: in UTC, by our own clock.
 
+use std::collections::BTreeSet;
+
 use portcullis_core::id::{KeyId, OrganizationId};
 use sqlx::FromRow;
 
@@ -25,6 +27,15 @@ const USAGE: Columns = Columns("usage");
 /// How many stops one transaction looks at when the month has turned.
 const LIFTED_MAX: i64 = 500;
 const PICOS_PER_MICRO: u64 = 1_000_000;
+
+/// How many were stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Keys.
+    pub keys: u64,
+    /// Organizations.
+    pub organizations: u64,
+}
 
 /// Since when something is over its budget: what has not been before is from now on.
 pub(super) fn over_since(
@@ -133,9 +144,10 @@ impl Write {
     /// Stops those of these keys and organizations that have used up their budgets. Who is stopped already stays so.
     pub(super) async fn enforce_budgets(
         &mut self,
-        keys: &[KeyId],
-        organizations: &[OrganizationId],
-    ) -> Result<(), StorageError> {
+        keys: &BTreeSet<KeyId>,
+        organizations: &BTreeSet<OrganizationId>,
+    ) -> Result<Stopped, StorageError> {
+        let mut stopped = Stopped::default();
         let keys = keys.iter().copied().map(from_id).collect();
         let organizations = organizations.iter().copied().map(from_id).collect();
         let key_sums = " FROM keys b JOIN usage u ON u.grain = 'key' AND u.period = 'month'
@@ -145,6 +157,7 @@ impl Write {
             let key = self.view().key(to_id(id)).await?.ok_or_else(|| USAGE.corrupt("usage of no key"))?;
             let after = Key { over_budget_since: Some(self.now), ..key.clone() };
             self.stop_or_resume_key(&key, &after).await?;
+            stopped.keys += 1;
         }
         let organization_sums = " FROM organizations b JOIN usage u ON u.grain = 'organization' AND u.period = 'month'
                  AND u.organization_id = b.id AND u.subject_id = 0
@@ -154,8 +167,9 @@ impl Write {
             let before = before.ok_or_else(|| USAGE.corrupt("usage of no organization"))?;
             let after = Organization { over_budget_since: Some(self.now), ..before.clone() };
             self.stop_or_resume_organization(&before, &after).await?;
+            stopped.organizations += 1;
         }
-        Ok(())
+        Ok(stopped)
     }
 
     /// Those of `ids` that have a budget of which nothing is left, and are not stopped yet.

@@ -50,6 +50,7 @@ use tokio::time::Instant;
 pub use apis::{ApiConflict, NewApi};
 pub use audit::{AuditFilter, AuditPage};
 pub use backup::BackupError;
+pub use budgets::Stopped;
 pub use changes::Delta;
 pub use database::{Location, OpenError, PostgresAddress, PostgresAddressError};
 pub use error::StorageError;
@@ -61,6 +62,7 @@ pub use restore::{Existing, RestoreError, restore};
 pub use secrets::Found;
 pub use snapshot::Snapshot;
 pub use tokens::{Bearer, Bootstrap, NewToken};
+pub use usage::Counted;
 pub use users::NewUser;
 pub use write::Write;
 

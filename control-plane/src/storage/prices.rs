@@ -50,9 +50,9 @@ impl View<'_> {
         let mut query = sql("SELECT p.api_id, p.version, p.price FROM api_prices p
              WHERE p.api_id IN (SELECT CAST(value AS BIGINT) FROM ");
         query.push_list(dialect, to_json(&apis)?).push(") AND (p.version IN (SELECT CAST(value AS BIGINT) FROM ");
-        query.push_list(dialect, to_json(&versions)?).push(
-            ") OR p.version = (SELECT max(n.version) FROM api_prices n WHERE n.api_id = p.api_id))",
-        );
+        query
+            .push_list(dialect, to_json(&versions)?)
+            .push(") OR p.version = (SELECT max(n.version) FROM api_prices n WHERE n.api_id = p.api_id))");
         let rows: Vec<Row> = query.all(self.session()).await?;
         let mut found: HashMap<ApiId, Prices> = HashMap::new();
         for row in rows {

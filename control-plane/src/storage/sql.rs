@@ -144,9 +144,7 @@ impl Statement {
     pub(super) fn push_list(&mut self, dialect: Dialect, list: String) -> &mut Self {
         match dialect {
             Dialect::Sqlite => self.push("json_each(").push_bind(list).push(")"),
-            Dialect::Postgres => {
-                self.push("jsonb_array_elements(").push_bind(list).push("::jsonb) AS list (value)")
-            }
+            Dialect::Postgres => self.push("jsonb_array_elements(").push_bind(list).push("::jsonb) AS list (value)"),
         }
     }
 

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use portcullis_core::id::{GatewayId, KeyId};
 use portcullis_core::wire::{Receipt, RefusedRow, Report};
 
+use super::budgets::Stopped;
 use super::error::StorageError;
 use super::rows::{from_id, from_instant, to_json};
 use super::sql::sql;
@@ -27,6 +28,17 @@ use crate::domain::period::Period;
 use crate::domain::timestamp::Timestamp;
 use sums::{Sums, Whose};
 
+/// What came of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// What its worker is told.
+    pub receipt: Receipt,
+    /// What it all cost.
+    pub cost: Cost,
+    /// Who is stopped because of it.
+    pub stopped: Stopped,
+}
+
 impl Write {
     /// Counts what a worker of `gateway` reports, unless it has been counted.
     pub async fn count_report(
@@ -34,17 +46,17 @@ impl Write {
         gateway: &Gateway,
         worker: &str,
         report: &Report,
-    ) -> Result<Receipt, StorageError> {
+    ) -> Result<Counted, StorageError> {
         let mut receipt = Receipt { sequence: report.sequence, counted: false, refused: Vec::new() };
         if !self.mark_report(gateway.id, worker, report.sequence).await? {
-            return Ok(receipt);
+            return Ok(Counted { receipt, cost: Cost::default(), stopped: Stopped::default() });
         }
         receipt.counted = true;
         let hour = Period::Hour.floor(Timestamp::from_unix_ms(report.hour_ms));
         let known = self.view().known(&report.rows).await?;
         let is_early = hour > Period::Hour.end(self.now);
         let mut sums = Sums::new(hour, self.view().usage_hours_from().await?);
-        let mut called = BTreeSet::new();
+        let (mut called, mut organizations, mut total) = (BTreeSet::new(), BTreeSet::new(), Cost::default());
         for (place, row) in report.rows.iter().enumerate() {
             let checked = if is_early { Err(known::Unfit::Early) } else { known.check(gateway, row) };
             let (key, price) = match checked {
@@ -54,15 +66,21 @@ impl Write {
                     continue;
                 }
             };
-            let whose = row.key.zip(key).map(|(id, key)| Whose { key: id, user: key.user, organization: key.organization });
+            let whose =
+                row.key.zip(key).map(|(id, key)| Whose { key: id, user: key.user, organization: key.organization });
             let cost = price.map(|price| Cost::of(&price, row.outcome, &row.counts)).unwrap_or_default();
             sums.add(whose, row.api, row.outcome, row.counts, cost);
-            called.extend(row.key.filter(|_| row.outcome.is_call()));
+            total = total.plus(cost);
+            if row.outcome.is_call() {
+                called.extend(row.key);
+                organizations.extend(whose.map(|whose| whose.organization));
+            }
         }
         self.add_usage(&sums).await?;
         let used_at = Timestamp::from_unix_ms(report.until_ms).max(hour).min(self.now);
         self.note_use(&called, used_at).await?;
-        Ok(receipt)
+        let stopped = self.enforce_budgets(&called, &organizations).await?;
+        Ok(Counted { receipt, cost: total, stopped })
     }
 
     /// Whether the worker's report with this number is still to be counted; from then on it is not.

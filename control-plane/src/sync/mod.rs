@@ -20,9 +20,9 @@ mod changes;
 mod deltas;
 mod gateways;
 mod snapshots;
-mod usage;
 #[cfg(test)]
 mod tests;
+mod usage;
 pub mod worker;
 
 use std::sync::Arc;

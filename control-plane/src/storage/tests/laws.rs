@@ -12,7 +12,9 @@ use super::replica::{Replica, records};
 use super::*;
 use crate::domain::api::{Api, Route};
 use crate::domain::audit::Action;
+use crate::domain::budget::Budget;
 use crate::domain::gateway::{Gateway, Serves};
+use crate::domain::organization::Organization;
 use crate::domain::rate_limit::{Mode, Per, RateLimit, Rule, Unit};
 
 #[derive(Debug, Clone)]
@@ -25,6 +27,10 @@ enum Step {
     EndOverlaps,
     Scope(usize, u8),
     Hold(usize, bool),
+    /// Gives a key a ceiling of zero, which is reached at once, or none.
+    StopKey(usize, bool),
+    /// The same for the organization.
+    StopOrganization(bool),
     Serve(u8),
     Rename(usize),
     CreateApi(u8, Option<RateLimit>),
@@ -45,6 +51,8 @@ fn arbitrary_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::EndOverlaps),
         2 => (place.clone(), any::<u8>()).prop_map(|(key, apis)| Step::Scope(key, apis)),
         1 => (place.clone(), any::<bool>()).prop_map(|(key, held)| Step::Hold(key, held)),
+        2 => (place.clone(), any::<bool>()).prop_map(|(key, stopped)| Step::StopKey(key, stopped)),
+        2 => any::<bool>().prop_map(Step::StopOrganization),
         1 => any::<u8>().prop_map(Step::Serve),
         1 => place.clone().prop_map(Step::Rename),
         1 => (any::<u8>(), arbitrary_limit()).prop_map(|(number, limit)| Step::CreateApi(number, limit)),
@@ -160,6 +168,18 @@ impl Fixture {
                 write.change_key(&live[index], after.clone()).await.unwrap();
                 live[index] = after;
             }
+            Step::StopKey(index, stopped) => {
+                let Some(index) = at(*index, live.len()) else { return };
+                let after = Key { monthly_budget: stopped.then_some(NOTHING), ..live[index].clone() };
+                live[index] = write.change_key(&live[index], after).await.unwrap();
+                assert_eq!(live[index].over_budget_since.is_some(), *stopped);
+            }
+            Step::StopOrganization(stopped) => {
+                let before = write.view().organization(self.organization).await.unwrap().unwrap();
+                let after = Organization { monthly_budget: stopped.then_some(NOTHING), ..before.clone() };
+                let after = write.change_organization(&before, after).await.unwrap().unwrap();
+                assert_eq!(after.over_budget_since.is_some(), *stopped);
+            }
             Step::Serve(bits) => {
                 let after = Gateway { serves: Serves::Apis(some_of(apis, *bits)), ..gateway.clone() };
                 write.change_gateway(gateway, after).await.unwrap().unwrap();
@@ -200,8 +220,16 @@ impl Fixture {
     }
 }
 
-fn model(revision: u64, live: &[Key], apis: &[Api]) -> Replica {
-    let mut model = Replica { revision, ..Replica::default() };
+/// A budget that leaves nothing.
+const NOTHING: Budget = Budget { cost_micros: None, tokens: Some(0) };
+
+async fn model(fixture: &Fixture, live: &[Key], apis: &[Api]) -> Replica {
+    let mut model = Replica { revision: fixture.store.feed().news().revision, ..Replica::default() };
+    let mut read = fixture.store.read().await.unwrap();
+    let organization = read.view().organization(fixture.organization).await.unwrap().unwrap();
+    if organization.over_budget_since.is_some() {
+        model.apply(Record::OverBudget(organization.id));
+    }
     let former = live.iter().filter_map(Key::former_record);
     live.iter().map(Key::record).chain(former).for_each(|key| model.apply(Record::Key(key)));
     apis.iter().for_each(|api| model.apply(Record::Api(api.record())));
@@ -234,7 +262,7 @@ async fn assert_followed(fixture: &Fixture, steps: &[Step]) {
     let mut confined = state(fixture, &gateway.serves).await;
     for step in steps {
         fixture.step(step, &mut live, &mut apis, &mut gateway).await;
-        let now = model(fixture.store.feed().news().revision, &live, &apis);
+        let now = model(fixture, &live, &apis).await;
         assert_eq!(state(fixture, &Serves::Everything).await, now);
         assert_eq!(state(fixture, &gateway.serves).await, concerning(now.clone(), &gateway.serves));
         if matches!(step, Step::Follow) {

@@ -68,11 +68,7 @@ pub(super) enum Unfit {
 
 impl Known {
     /// Whose key a row is about, if it is told, and the price that counts; or why the row cannot be counted.
-    pub(super) fn check(
-        &self,
-        gateway: &Gateway,
-        row: &ReportRow,
-    ) -> Result<(Option<KnownKey>, Option<Price>), Unfit> {
+    pub(super) fn check(&self, gateway: &Gateway, row: &ReportRow) -> Result<(Option<KnownKey>, Option<Price>), Unfit> {
         let amounts = amounts(&row.counts);
         if amounts.iter().all(|amount| *amount == 0) {
             return Err(Unfit::Nothing);

@@ -84,7 +84,11 @@ impl Sums {
         let (api, outcome) = (from_id(api), outcome.label());
         let of_whom = whose.map(|Whose { key, user, organization }| {
             let organization = from_id(organization);
-            [("key", organization, from_id(key)), ("user", organization, from_id(user)), ("organization", organization, 0)]
+            [
+                ("key", organization, from_id(key)),
+                ("user", organization, from_id(user)),
+                ("organization", organization, 0),
+            ]
         });
         for (grain, organization, subject) in of_whom.into_iter().flatten().chain([("total", 0, 0)]) {
             for &(period, start) in &self.periods {
