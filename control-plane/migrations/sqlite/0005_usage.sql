@@ -28,14 +28,16 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 -- What is dropped when it is old.
 CREATE INDEX usage_hours ON usage (start) WHERE period = 'hour';
+-- From when on hours are kept, the beginning of a day: what is counted late adds none that are older.
+ALTER TABLE control ADD COLUMN usage_hours_from INTEGER NOT NULL DEFAULT 0;
 
 -- Which reports have been counted: the last one of each worker. It is sent until it is answered, so earlier ones are
 -- repetitions.
 CREATE TABLE usage_reports (
-    gateway_id  INTEGER NOT NULL,
-    worker      TEXT    NOT NULL,
-    sequence    INTEGER NOT NULL,
-    counted_at  INTEGER NOT NULL,
+    gateway_id INTEGER NOT NULL,
+    worker     TEXT    NOT NULL,
+    sequence   INTEGER NOT NULL,
+    counted_at INTEGER NOT NULL,
     PRIMARY KEY (gateway_id, worker)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_reports_by_age ON usage_reports (counted_at);

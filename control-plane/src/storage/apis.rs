@@ -167,6 +167,7 @@ impl Write {
         while !self.insert_api(&api).await? {
             api.id = entropy.id(now)?;
         }
+        self.keep_price(&api).await?;
         self.log_api(api.id).await?;
         self.audit(Entry::new(Action::ApiCreate, None, Some(&api))).await?;
         Ok(Ok(api))
@@ -196,37 +197,45 @@ impl Write {
         Ok(insert.execute(self.session()).await? == 1)
     }
 
-    /// Changes an API from `before` to `after`, unless another one is in its way. Filters hear of it only if it
-    /// concerns them.
-    pub async fn change_api(&mut self, before: &Api, after: &Api) -> Result<Result<(), ApiConflict>, StorageError> {
-        if before == after {
-            return Ok(Ok(()));
+    /// Changes an API from `before` to `after`, unless another one is in its way, and returns it as it is stored: another
+    /// price has the next number. Filters hear of the change only if it concerns them.
+    pub async fn change_api(&mut self, before: &Api, after: Api) -> Result<Result<Api, ApiConflict>, StorageError> {
+        let price_version = before.price_version.saturating_add(u32::from(before.price != after.price));
+        let after = Api { price_version, ..after };
+        if *before == after {
+            return Ok(Ok(after));
         }
-        let own = Some(after.id);
-        let conflict = self.view().api_conflict(own, &after.name, &after.route).await?;
+        let conflict = self.view().api_conflict(Some(after.id), &after.name, &after.route).await?;
         if let Some(conflict) = conflict {
             return Ok(Err(conflict));
         }
-        let rows = sql("UPDATE apis SET name = $1, hosts = $2, path_prefix = $3, rate_limit = $4, price = $5,
-                 price_version = $6, count_tokens = $7, forward_credential = $8
-             WHERE id = $9")
-        .bind(after.name.as_str())
-        .bind(to_json(&after.route.hosts)?)
-        .bind(after.route.path_prefix.as_str())
-        .bind(after.rate_limit.as_ref().map(to_json).transpose()?)
-        .bind(after.price.as_ref().map(to_json).transpose()?)
-        .bind(i64::from(after.price_version))
-        .bind(after.count_tokens)
-        .bind(after.forward_credential)
-        .bind(from_id(after.id))
-        .execute(self.session())
-        .await?;
-        exactly_one("changing an API", rows)?;
+        self.update_api(&after).await?;
+        if before.price_version != after.price_version {
+            self.keep_price(&after).await?;
+        }
         if before.record() != after.record() {
             self.log_api(after.id).await?;
         }
-        self.audit(Entry::new(Action::ApiChange, Some(before), Some(after))).await?;
-        Ok(Ok(()))
+        self.audit(Entry::new(Action::ApiChange, Some(before), Some(&after))).await?;
+        Ok(Ok(after))
+    }
+
+    async fn update_api(&mut self, api: &Api) -> Result<(), StorageError> {
+        let rows = sql("UPDATE apis SET name = $1, hosts = $2, path_prefix = $3, rate_limit = $4, price = $5,
+                 price_version = $6, count_tokens = $7, forward_credential = $8
+             WHERE id = $9")
+        .bind(api.name.as_str())
+        .bind(to_json(&api.route.hosts)?)
+        .bind(api.route.path_prefix.as_str())
+        .bind(api.rate_limit.as_ref().map(to_json).transpose()?)
+        .bind(api.price.as_ref().map(to_json).transpose()?)
+        .bind(i64::from(api.price_version))
+        .bind(api.count_tokens)
+        .bind(api.forward_credential)
+        .bind(from_id(api.id))
+        .execute(self.session())
+        .await?;
+        exactly_one("changing an API", rows)
     }
 
     /// Deletes an API. Keys that are confined to it go on naming it, and open nothing there. Gateways that serve some

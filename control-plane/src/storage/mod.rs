@@ -25,6 +25,7 @@ mod keys;
 mod keys_list;
 mod news;
 mod organizations;
+mod prices;
 mod restore;
 mod rows;
 mod secrets;
@@ -33,6 +34,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usage;
 mod users;
 mod workers;
 mod write;

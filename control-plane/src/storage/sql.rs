@@ -138,6 +138,16 @@ impl Statement {
         self
     }
 
+    /// Goes on with a table of one column, `value`: the elements of this JSON list. An element that is a list itself is
+    /// JSON too, of which both databases read `value ->> 0` as the first element, SQLite with its type and PostgreSQL as
+    /// text; a cast makes them agree.
+    pub(super) fn push_list(&mut self, dialect: Dialect, list: String) -> &mut Self {
+        match dialect {
+            Dialect::Sqlite => self.push("json_each(").push_bind(list).push(")"),
+            Dialect::Postgres => self.push("jsonb_array_elements(").push_bind(list).push("::jsonb) AS list (value)"),
+        }
+    }
+
     /// Puts `before` in front of it, and goes on with `after`.
     pub(super) fn wrap(&mut self, before: &'static str, after: &'static str) -> &mut Self {
         self.text = Cow::Owned(format!("{before}{}{after}", self.text));

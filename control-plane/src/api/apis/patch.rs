@@ -89,8 +89,7 @@ pub async fn patch(
     if !change.only_limits() {
         actor.operates().map_err(WriteError::denied("API"))?;
     }
-    let after = apply(&before, change);
-    write.change_api(&before, &after).await??;
+    let after = write.change_api(&before, apply(&before, change)).await??;
     let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
     Ok(Json(Written::new(after.into(), propagation)))
 }
@@ -157,12 +156,13 @@ mod tests {
             ("rate_limit", policy.clone(), 1),
             ("rate_limit", policy, 0),
             ("rate_limit", observing, 1),
+            ("price", price.clone(), 1),
             ("price", price, 0),
             ("match", route, 1),
             ("forward_credential", json!(true), 1),
             ("rate_limit", Value::Null, 1),
             ("rate_limit", Value::Null, 0),
-            ("price", Value::Null, 0),
+            ("price", Value::Null, 1),
         ];
         for (field, value, revisions) in cases {
             let (mut expected, before) = (harness.get(&path).await.expect(200), harness.revision());

@@ -178,16 +178,13 @@ impl Fixture {
             Step::MoveApi(index, number) => {
                 let Some(index) = at(*index, apis.len()) else { return };
                 let after = Api { route: route(*number), ..apis[index].clone() };
-                if write.change_api(&apis[index], &after).await.unwrap().is_err() {
-                    return;
-                }
+                let Ok(after) = write.change_api(&apis[index], after).await.unwrap() else { return };
                 apis[index] = after;
             }
             Step::LimitApi(index, limit) => {
                 let Some(index) = at(*index, apis.len()) else { return };
                 let after = Api { rate_limit: limit.clone(), ..apis[index].clone() };
-                write.change_api(&apis[index], &after).await.unwrap().unwrap();
-                apis[index] = after;
+                apis[index] = write.change_api(&apis[index], after).await.unwrap().unwrap();
             }
             Step::DeleteApi(index) => {
                 let Some(index) = at(*index, apis.len()) else { return };
