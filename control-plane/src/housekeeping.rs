@@ -1,5 +1,5 @@
 //! What the control plane does by itself: it listens for what other processes commit, ends overlaps whose time is
-//! over, and has the database look at itself. It fails at nothing: what the database cannot do now is tried again.
+//! over, drops hourly usage that is too old, and has the database look at itself. It fails at nothing: what the database cannot do now is tried again.
 
 use std::time::Duration;
 
@@ -13,12 +13,17 @@ const OVERLAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often the database's statistics are refreshed, from the start on.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Keeps house until `stopping` turns true.
-pub async fn keep(store: &Store, mut stopping: watch::Receiver<bool>) {
+/// How often hourly usage is looked through for what is too old, from the start on. There is more only once a day.
+const PRUNING_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps house until `stopping` turns true. Usage is kept by the hour for so many days.
+pub async fn keep(store: &Store, usage_hours_days: u32, mut stopping: watch::Receiver<bool>) {
     tokio::select! {
         () = store.keep_current() => {}
         () = end_overlaps(store) => {}
         () = refresh_statistics(store) => {}
+        () = prune_usage(store, DAY.saturating_mul(usage_hours_days)) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
 }
@@ -41,6 +46,24 @@ async fn refresh_statistics(store: &Store) {
         interval.tick().await;
         if let Err(error) = store.refresh_statistics().await {
             tracing::warn!(%error, "the database's statistics cannot be refreshed now");
+        }
+    }
+}
+
+async fn prune_usage(store: &Store, kept: Duration) {
+    let mut interval = tokio::time::interval(PRUNING_INTERVAL);
+    loop {
+        interval.tick().await;
+        // One transaction after the other: in between reports and other writes have their turn.
+        loop {
+            match store.prune_usage(store.clock().now().before(kept)).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old usage cannot be dropped now");
+                    break;
+                }
+            }
         }
     }
 }

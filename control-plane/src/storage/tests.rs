@@ -16,9 +16,11 @@ use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
 
 mod contract;
+mod counting;
 mod laws;
 mod people;
 mod postgres;
+mod prices;
 mod replica;
 mod scale;
 mod sqlite;
