@@ -1,6 +1,6 @@
 //! What the control plane does by itself: it listens for what other processes commit, ends overlaps whose time is
-//! over, lets go of who was over a budget when the month turns, and has the database look at itself. It fails at nothing:
-//! what the database cannot do now is tried again.
+//! over, lets go of who was over a budget when the month turns, drops hourly usage that is too old, and has the database
+//! look at itself. It fails at nothing: what the database cannot do now is tried again.
 
 use std::time::Duration;
 
@@ -17,13 +17,18 @@ const BUDGET_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the database's statistics are refreshed, from the start on.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Keeps house until `stopping` turns true.
-pub async fn keep(store: &Store, mut stopping: watch::Receiver<bool>) {
+/// How often hourly usage is looked through for what is too old, from the start on. There is more only once a day.
+const PRUNING_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps house until `stopping` turns true. Usage is kept by the hour for so many days.
+pub async fn keep(store: &Store, usage_hours_days: u32, mut stopping: watch::Receiver<bool>) {
     tokio::select! {
         () = store.keep_current() => {}
         () = end_overlaps(store) => {}
         () = lift_budgets(store) => {}
         () = refresh_statistics(store) => {}
+        () = prune_usage(store, DAY.saturating_mul(usage_hours_days)) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
 }
@@ -71,6 +76,24 @@ async fn lift_due_budgets(store: &Store) -> Result<usize, StorageError> {
         write.commit().await?;
     }
     Ok(lifted)
+}
+
+async fn prune_usage(store: &Store, kept: Duration) {
+    let mut interval = tokio::time::interval(PRUNING_INTERVAL);
+    loop {
+        interval.tick().await;
+        // One transaction after the other: in between reports and other writes have their turn.
+        loop {
+            match store.prune_usage(store.clock().now().before(kept)).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old usage cannot be dropped now");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 async fn end_due_overlaps(store: &Store) -> Result<usize, StorageError> {

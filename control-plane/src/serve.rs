@@ -84,7 +84,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping.clone()),
         sync.keep_house(),
         fleet::keeper::keep(&fleet, stopping.clone()),
-        housekeeping::keep(&store, stopping.clone()),
+        housekeeping::keep(&store, settings.usage_hours_days, stopping.clone()),
     );
     if let Err(error) = store.close().await {
         tracing::warn!(%error, "the database's log was left for the next start");

@@ -58,6 +58,7 @@ fn a_wrong_setting_is_one_line_and_exit_code_2() {
         ("PORTCULLIS_DATABASE_URL", "mysql://user:hunter2@host/db"),
         ("PORTCULLIS_LISTEN", "nowhere"),
         ("PORTCULLIS_BRAND", "NO"),
+        ("PORTCULLIS_USAGE_HOURS_DAYS", "0"),
     ];
     for (variable, value) in cases {
         let output = command(data.path()).env(variable, value).output().unwrap();

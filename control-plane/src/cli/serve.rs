@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use clap::Args;
 use portcullis_core::digest::Digest;
@@ -17,6 +18,8 @@ use crate::storage::Location;
 
 /// The shortest bootstrap token.
 const TOKEN_BYTES_MIN: usize = 32;
+/// For how many days hourly usage can be kept: a day, and ten years.
+const USAGE_HOURS_DAYS: RangeInclusive<u32> = 1..=3_660;
 /// The variable with the bootstrap token. There is no such flag: every user of a machine can read a command line.
 pub const BOOTSTRAP_TOKEN: &str = "PORTCULLIS_BOOTSTRAP_TOKEN";
 
@@ -34,6 +37,9 @@ pub struct Serve {
     /// First part of every key: 1 to 10 characters of a-z and 0-9.
     #[arg(long, env = "PORTCULLIS_BRAND", default_value = "pc")]
     brand: String,
+    /// For how many days usage is kept by the hour, 1 to 3660. By the day and by the month it is kept for good.
+    #[arg(long, env = "PORTCULLIS_USAGE_HOURS_DAYS", default_value = "31")]
+    usage_hours_days: String,
     /// Format of the log lines on standard error.
     #[arg(long, env = "PORTCULLIS_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -55,6 +61,8 @@ pub struct Settings {
     pub bootstrap_token: Option<Digest>,
     /// The brand of the keys that are issued.
     pub brand: Brand,
+    /// For how many days usage is kept by the hour.
+    pub usage_hours_days: u32,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -81,6 +89,9 @@ pub enum SettingsError {
     /// Not a brand.
     #[error("PORTCULLIS_BRAND: a brand is 1 to 10 characters of a-z and 0-9")]
     Brand,
+    /// Not a number of days.
+    #[error("PORTCULLIS_USAGE_HOURS_DAYS: expected {} to {}", USAGE_HOURS_DAYS.start(), USAGE_HOURS_DAYS.end())]
+    UsageHoursDays,
     /// Not a filter of log lines.
     #[error("PORTCULLIS_LOG: {0}")]
     Log(String),
@@ -99,10 +110,15 @@ impl Settings {
             database: serve.database.location()?,
             bootstrap_token: bootstrap_token.map(token_digest).transpose()?,
             brand: serve.brand.parse().map_err(|_| SettingsError::Brand)?,
+            usage_hours_days: days(&serve.usage_hours_days).ok_or(SettingsError::UsageHoursDays)?,
             log_format: serve.log_format,
             log: serve.log,
         })
     }
+}
+
+fn days(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|days| USAGE_HOURS_DAYS.contains(days))
 }
 
 fn token_digest(token: OsString) -> Result<Digest, SettingsError> {
@@ -158,6 +174,12 @@ mod tests {
     fn other_settings_are_checked_too() {
         assert!(matches!(read(&["--listen", "8080"], None), Err(SettingsError::Address { .. })));
         assert_eq!(read(&["--brand", "My-Brand"], None), Err(SettingsError::Brand));
+        for days in ["0", "3661", "-1", "month", ""] {
+            let argument = format!("--usage-hours-days={days}");
+            assert_eq!(read(&[&argument], None), Err(SettingsError::UsageHoursDays), "{days}");
+        }
+        let days = |arguments: &[&str]| read(arguments, None).unwrap().usage_hours_days;
+        assert_eq!((days(&[]), days(&["--usage-hours-days", "7"])), (31, 7));
         assert!(matches!(read(&["--log", "a=b=c"], None), Err(SettingsError::Log(_))));
     }
 }

@@ -17,9 +17,11 @@ use crate::domain::timestamp::Timestamp;
 
 mod budgets;
 mod contract;
+mod counting;
 mod laws;
 mod people;
 mod postgres;
+mod prices;
 mod replica;
 mod scale;
 mod sqlite;

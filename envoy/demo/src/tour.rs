@@ -39,7 +39,14 @@ pub struct Tour<'a> {
 impl Tour<'_> {
     /// The whole text.
     pub fn text(&self) -> String {
-        let steps = [self.serverless(), self.streaming_and_python(), self.dedicated(), self.limited(), self.used(), self.ending()];
+        let steps = [
+            self.serverless(),
+            self.streaming_and_python(),
+            self.dedicated(),
+            self.limited(),
+            self.used(),
+            self.ending(),
+        ];
         [self.places(), self.token()].into_iter().chain(steps).collect::<Vec<_>>().join("\n")
     }
 
