@@ -160,14 +160,15 @@ pub enum AskedError {
 }
 
 impl Asked {
-    /// What was asked at `now`. Left out, `from` is the beginning of this month and `to` is now.
+    /// What was asked at `now`. Left out, `from` is the beginning of this month and `to` is now, with all of this hour.
     pub fn new(
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         now: Timestamp,
         bucket: Option<Period>,
     ) -> Result<Self, AskedError> {
-        let to = to.unwrap_or(now);
+        let present = Period::Hour.end(now);
+        let to = to.unwrap_or(present);
         let from = from.unwrap_or_else(|| Period::Month.floor(now));
         if from > to {
             return Err(AskedError::Backwards);
@@ -176,8 +177,7 @@ impl Asked {
             Period::Hour => HOURS_RANGE_MAX,
             Period::Day | Period::Month => DAYS_RANGE_MAX,
         });
-        let end = to.min(Period::Hour.end(now));
-        if longest.is_some_and(|longest| end > from.after(longest)) {
+        if longest.is_some_and(|longest| to.min(present) > from.after(longest)) {
             return Err(AskedError::Long);
         }
         Ok(Self { from, to, now })
@@ -272,6 +272,14 @@ impl Tally {
             }
         }
         self.amounts.add(amounts);
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.requests.iter_mut().zip(other.requests) {
+            *sum = sum.saturating_add(more);
+        }
+        self.amounts.add(&other.amounts);
     }
 
     /// Each outcome with its requests, in the order of [`Outcome::ALL`].

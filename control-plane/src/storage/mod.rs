@@ -33,6 +33,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usage_query;
 mod users;
 mod workers;
 mod write;
@@ -58,6 +59,7 @@ pub use restore::{Existing, RestoreError, restore};
 pub use secrets::Found;
 pub use snapshot::Snapshot;
 pub use tokens::{Bearer, Bootstrap, NewToken};
+pub use usage_query::{ApiName, SubjectName, UsagePage, UsageQuery, UsageRow, UsageScope};
 pub use users::NewUser;
 pub use write::Write;
 

@@ -23,6 +23,8 @@ mod replica;
 mod scale;
 mod sqlite;
 mod upgrades;
+mod usage;
+mod used;
 mod workers;
 
 /// 2027-01-15T08:00:00Z.
@@ -47,6 +49,9 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+#[expect(unused_imports, reason = "in the tests of the admin API")]
+pub use used::Used;
 
 /// A database of its own, and somebody who writes into it.
 pub struct Fixture {
