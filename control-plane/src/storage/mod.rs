@@ -58,6 +58,8 @@ pub use keys_list::{KeyFilter, KeyOrder, KeyPage, KeyPlace, KeySort};
 pub use restore::{Existing, RestoreError, restore};
 pub use secrets::Found;
 pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use tests::Used;
 pub use tokens::{Bearer, Bootstrap, NewToken};
 pub use usage_query::{ApiName, SubjectName, UsagePage, UsageQuery, UsageRow, UsageScope};
 pub use users::NewUser;

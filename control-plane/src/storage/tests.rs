@@ -50,8 +50,7 @@ macro_rules! on_both {
 }
 use on_both;
 
-#[expect(unused_imports, reason = "in the tests of the admin API")]
-pub use used::Used;
+pub(crate) use used::Used;
 
 /// A database of its own, and somebody who writes into it.
 pub struct Fixture {

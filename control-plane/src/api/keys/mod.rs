@@ -190,7 +190,7 @@ const RATE_LIMIT_KIND: &str = "only a dedicated key has this option: the limit o
 const REVOKED: &str = "This key is revoked, for good. Issue a new one.";
 
 /// The key with this id, if `actor` may see and change it.
-async fn handled(view: &mut View<'_>, id: KeyId, actor: Actor) -> Result<Key, OneError> {
+pub async fn handled(view: &mut View<'_>, id: KeyId, actor: Actor) -> Result<Key, OneError> {
     let key = view.key(id).await?.ok_or(OneError::Unknown("key"))?;
     actor.handles_key(&key).map_err(|denied| OneError::Denied(denied, "key"))?;
     Ok(key)

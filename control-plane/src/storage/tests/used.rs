@@ -13,22 +13,22 @@ use crate::domain::timestamp::Timestamp;
 
 /// What was used with one key at one API in one hour.
 #[derive(Debug, Clone)]
-pub struct Used {
-    pub key: KeyId,
-    pub user: UserId,
-    pub organization: OrganizationId,
-    pub api: ApiId,
-    pub outcome: Outcome,
-    pub at: Timestamp,
+pub(crate) struct Used {
+    pub(crate) key: KeyId,
+    pub(crate) user: UserId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) api: ApiId,
+    pub(crate) outcome: Outcome,
+    pub(crate) at: Timestamp,
     /// Requests, bytes of both, tokens of both, estimated and unknown.
-    pub counts: [u64; 7],
+    pub(crate) counts: [u64; 7],
     /// Millionths of a millionth of the currency.
-    pub cost_picos: u64,
+    pub(crate) cost_picos: u64,
 }
 
 impl Used {
     /// One request with this key, of which nothing else is known.
-    pub fn once(key: &crate::domain::key::Key, api: ApiId, outcome: Outcome, at: Timestamp) -> Self {
+    pub(crate) fn once(key: &crate::domain::key::Key, api: ApiId, outcome: Outcome, at: Timestamp) -> Self {
         let (user, organization) = (key.created_by, key.organization);
         Self { key: key.id, user, organization, api, outcome, at, counts: [1, 0, 0, 0, 0, 0, 0], cost_picos: 0 }
     }
@@ -39,7 +39,7 @@ type Place = (&'static str, &'static str, i64, i64, i64, i64, &'static str);
 
 impl Store {
     /// Puts it into an empty table.
-    pub async fn fill_usage(&self, used: &[Used]) {
+    pub(crate) async fn fill_usage(&self, used: &[Used]) {
         let mut sums: BTreeMap<Place, ([u64; 7], u64)> = BTreeMap::new();
         for one in used {
             let (organization, api) = (from_id(one.organization), from_id(one.api));
