@@ -24,6 +24,7 @@ mod scale;
 mod sqlite;
 mod upgrades;
 mod usage;
+mod usage_scale;
 mod used;
 mod workers;
 

@@ -24,7 +24,7 @@ use crate::domain::period::{Period, Piece};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage_query::{Amounts, Asked, Grouping, Range, Subject, Tally};
 
-mod slots;
+pub(super) mod slots;
 
 use slots::{Slot, Source};
 
@@ -212,8 +212,12 @@ impl View<'_> {
     /// From when on hours are kept: they are dropped by whole days, oldest first, so it is the end of the last day of
     /// which there are none.
     async fn hours_from(&mut self) -> Result<Timestamp, StorageError> {
-        let (oldest,): (Option<i64>,) =
-            sql("SELECT min(start) FROM usage WHERE period = 'hour'").one(self.session()).await?;
+        // With an end that is said SQLite looks it up; without one it reads the whole index.
+        let oldest: Option<(i64,)> =
+            sql("SELECT start FROM usage WHERE period = 'hour' AND start >= 0 ORDER BY start LIMIT 1")
+                .optional(self.session())
+                .await?;
+        let oldest = oldest.map(|(oldest,)| oldest);
         let oldest = USAGE.instant_if_any(oldest)?.map(|oldest| Period::Day.floor(oldest));
         let (dropped,): (Option<i64>,) = sql("SELECT max(start) FROM usage WHERE grain = 'total' AND period = 'day'
              AND organization_id = 0 AND subject_id = 0 AND start < $1")
@@ -314,10 +318,20 @@ impl Reading {
                 ", u.outcome, u.requests, u.request_bytes, u.response_bytes, u.prompt_tokens, u.completion_tokens,
                  u.estimated, u.unknown, u.cost_micros, u.cost_picos FROM ",
             );
-            // The order of a CROSS JOIN is that in which SQLite goes about it.
             slots::push_slots(&mut query, &slots, dialect);
-            query.push(" AS s CROSS JOIN usage u");
-            self.push_condition(&mut query, source, piece);
+            // The rows of one slot after the other. In SQLite that is what a CROSS JOIN means; PostgreSQL looks through
+            // joins, and would rather read a whole period than believe that there are few slots.
+            match dialect {
+                Dialect::Sqlite => {
+                    query.push(" AS s CROSS JOIN usage u");
+                    self.push_condition(&mut query, source, piece);
+                }
+                Dialect::Postgres => {
+                    query.push(" AS s CROSS JOIN LATERAL (SELECT * FROM usage u");
+                    self.push_condition(&mut query, source, piece);
+                    query.push(" OFFSET 0) AS u");
+                }
+            }
         }
         query.push(") AS used GROUP BY shown, start, api, outcome ORDER BY shown, start, api, outcome");
         Ok(query)

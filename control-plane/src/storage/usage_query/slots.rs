@@ -118,6 +118,12 @@ impl Source {
         }
     }
 
+    /// Whether slots have to be looked for.
+    #[cfg(test)]
+    pub(in super::super) const fn is_walk(&self) -> bool {
+        !matches!(self.walk, Walk::Nowhere | Walk::One(_))
+    }
+
     pub(super) const fn grain(&self) -> &'static str {
         self.grain
     }
@@ -211,7 +217,7 @@ pub(in super::super) fn used(source: &Source, reading: &Reading, after: i64, lim
 impl View<'_> {
     /// The slots of a page, and the subject after which the next one begins. Without a limit they are all there are, used
     /// or not.
-    pub(super) async fn slots(
+    pub(in super::super) async fn slots(
         &mut self,
         source: &Source,
         reading: &Reading,
