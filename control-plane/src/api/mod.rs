@@ -4,6 +4,7 @@
 //! A request is authenticated first, then read as a whole, then acted upon in one transaction. [`extract`] reads,
 //! [`caller`] authenticates, [`crate::problem`] refuses.
 
+pub mod advice;
 pub mod apis;
 pub mod attempts;
 pub mod audit;
@@ -126,6 +127,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(propagation::get::get))
         .routes(routes!(leaks::report))
         .routes(routes!(usage::list::list))
+        .routes(routes!(advice::list::list))
         .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
         .split_for_parts();

@@ -4,6 +4,7 @@
 //! parsed into them first, and only then acted upon. Time and randomness enter through [`environment`].
 
 pub mod actor;
+pub mod advice;
 pub mod api;
 pub mod audit;
 pub mod authority;

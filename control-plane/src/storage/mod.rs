@@ -12,6 +12,7 @@
 //! It fails as [`StorageError`] says: a lock or a connection is waited for a bounded time, a full disk refuses
 //! writes while reads go on, and nothing is ever half written.
 
+mod advice;
 mod apis;
 mod audit;
 mod backup;
@@ -45,6 +46,7 @@ use portcullis_core::wire::Epoch;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use advice::{AdviceFilter, AdvicePage};
 pub use apis::{ApiConflict, NewApi};
 pub use audit::{AuditFilter, AuditPage};
 pub use backup::BackupError;

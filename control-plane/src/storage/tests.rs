@@ -15,6 +15,7 @@ use crate::domain::key::Key;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
 
+mod advice;
 mod contract;
 mod laws;
 mod people;

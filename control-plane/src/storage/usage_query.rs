@@ -229,7 +229,7 @@ impl View<'_> {
     }
 
     /// The rows of these slots.
-    async fn usage_rows(
+    pub(super) async fn usage_rows(
         &mut self,
         source: &Source,
         reading: &Reading,

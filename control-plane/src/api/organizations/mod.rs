@@ -10,6 +10,7 @@ use portcullis_core::id::OrganizationId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::refusals::OneError;
 use crate::domain::actor::Actor;
 use crate::domain::organization::Organization;
 use crate::domain::timestamp::Timestamp;
@@ -33,6 +34,13 @@ impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
         Self { id: organization.id, name: organization.name.to_string(), created_at: organization.created_at }
     }
+}
+
+/// The organization that `reference` names, or why `actor` does not get to see it.
+pub async fn named(view: &mut View<'_>, actor: Actor, reference: &str) -> Result<OrganizationId, OneError> {
+    let found = view.organization_named(reference).await?.ok_or(OneError::Unknown("organization"))?;
+    actor.sees_organization(found.id).map_err(|denied| OneError::Denied(denied, "organization"))?;
+    Ok(found.id)
 }
 
 /// The organization that `reference` names, if `actor` may see it.

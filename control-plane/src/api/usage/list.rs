@@ -19,6 +19,7 @@ use super::view::UsageList;
 use crate::api::caller::Caller;
 use crate::api::extract::QueryOf;
 use crate::api::keys::{KindName, handled};
+use crate::api::organizations::named;
 use crate::api::refusals::{Always, BadQuery, NotFound, OneError};
 use crate::api::{App, cursor};
 use crate::domain::actor::Actor;
@@ -179,7 +180,7 @@ async fn resolve(
         Sight::Own(user) => UsageScope::User(user, None),
     };
     if let Some(reference) = &parameters.organization {
-        scope = within(scope, organization(view, actor, reference).await?);
+        scope = within(scope, named(view, actor, reference).await?);
     }
     if let Some(reference) = &parameters.user {
         let id = reference.parse::<UserId>().map_err(|_| OneError::Unknown("user"))?;
@@ -197,12 +198,6 @@ async fn resolve(
         None => None,
     };
     Ok(UsageQuery { scope, api, ..query })
-}
-
-async fn organization(view: &mut View<'_>, actor: Actor, reference: &str) -> Result<OrganizationId, UsageError> {
-    let found = view.organization_named(reference).await?.ok_or(OneError::Unknown("organization"))?;
-    actor.sees_organization(found.id).map_err(|denied| OneError::Denied(denied, "organization"))?;
-    Ok(found.id)
 }
 
 /// An operator may name an API that has been deleted, by its id: what was used of it stays.

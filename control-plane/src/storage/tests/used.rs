@@ -38,6 +38,17 @@ impl Used {
 type Place = (&'static str, &'static str, i64, i64, i64, i64, &'static str);
 
 impl Store {
+    /// Says of these keys that they were last used then.
+    pub(crate) async fn set_last_use(&self, keys: &[String], at: Timestamp) {
+        let mut open = self.0.database.begin().await.unwrap();
+        for key in keys {
+            let key: KeyId = key.parse().unwrap();
+            let update = sql("UPDATE keys SET last_used_at = $1 WHERE id = $2");
+            update.bind(from_instant(at)).bind(from_id(key)).execute(open.session()).await.unwrap();
+        }
+        open.commit().await.unwrap();
+    }
+
     /// Puts it into an empty table.
     pub(crate) async fn fill_usage(&self, used: &[Used]) {
         let mut sums: BTreeMap<Place, ([u64; 7], u64)> = BTreeMap::new();

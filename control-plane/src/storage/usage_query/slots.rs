@@ -11,6 +11,7 @@ use super::super::error::StorageError;
 use super::super::rows::from_id;
 use super::super::sql::{Dialect, Statement, sql};
 use super::{Reading, UsageScope};
+use crate::domain::key::Key;
 use crate::domain::usage_query::Subject;
 
 /// The most subjects that a walk looks at for one page.
@@ -27,6 +28,12 @@ pub(in super::super) struct Slot {
 }
 
 impl Slot {
+    /// Where the usage of this key is.
+    pub(in super::super) fn of_key(key: &Key) -> Self {
+        let (key, organization) = (from_id(key.id), from_id(key.organization));
+        Self { shown: key, organization, subject: key }
+    }
+
     /// The number of the subject that it is shown under.
     pub(super) const fn subject(&self) -> u64 {
         self.shown.cast_unsigned()
