@@ -52,10 +52,8 @@ impl Period {
             Self::Day => Timestamp::from_unix_ms(start + DAY_MS),
             Self::Month => {
                 let date = date_of(instant);
-                match date.month() {
-                    Month::December => first_of(date.year() + 1, Month::January),
-                    month => first_of(date.year(), month.next()),
-                }
+                let year = date.year() + i32::from(date.month() == Month::December);
+                first_of(year, date.month().next())
             }
         }
     }

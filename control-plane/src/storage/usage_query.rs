@@ -22,10 +22,12 @@ use super::sql::{Dialect, Statement, sql};
 use super::{Store, View};
 use crate::domain::period::{Period, Piece};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::usage_query::{Amounts, Asked, Grouping, Range, Subject, Tally};
+use crate::domain::usage_query::{Amounts, Asked, Grouping, Range, Tally};
 
+mod names;
 pub(super) mod slots;
 
+pub use names::{ApiName, SubjectName};
 use slots::{Slot, Source};
 
 const USAGE: Columns = Columns("usage");
@@ -34,8 +36,6 @@ const BATCH: usize = 100;
 const BATCH_BY_TIME: usize = 10;
 /// The most rows of a page after which it takes in another batch.
 const ROWS_MAX: usize = 20_000;
-/// Selects the names of what has no secret.
-const UNMASKED: &str = "SELECT n.id, n.name, CAST(NULL AS text) AS masked FROM ";
 
 /// Whose usage is asked for, as far as the caller may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,25 +95,6 @@ pub struct UsagePage {
     pub apis: HashMap<ApiId, ApiName>,
 }
 
-/// What a key, a user or an organization is called.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct SubjectName {
-    id: i64,
-    /// Its name.
-    pub name: String,
-    /// The masked secret of a key.
-    pub masked: Option<String>,
-}
-
-/// What an API is called, and who may know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiName {
-    /// Its name.
-    pub name: String,
-    /// Whose it is; `None` for a serverless one.
-    pub owner: Option<OrganizationId>,
-}
-
 /// What was used in one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {
@@ -167,34 +148,6 @@ impl View<'_> {
         let subjects = self.subject_names(grouping.subject, &rows).await?;
         let apis = if grouping.api { self.api_names().await? } else { HashMap::new() };
         Ok(UsagePage { range, rows, total, next, subjects, apis })
-    }
-
-    async fn subject_names(
-        &mut self,
-        subject: Option<Subject>,
-        rows: &[UsageRow],
-    ) -> Result<HashMap<u64, SubjectName>, StorageError> {
-        let mut ids = rows.iter().map(|row| row.subject.cast_signed()).collect::<Vec<_>>();
-        ids.dedup();
-        let (columns, named) = match subject {
-            None => return Ok(HashMap::new()),
-            Some(Subject::Key) => ("SELECT n.id, n.name, n.masked FROM ", " AS i CROSS JOIN keys n WHERE n.id = i.id"),
-            Some(Subject::User) => (UNMASKED, " AS i CROSS JOIN users n WHERE n.id = i.id"),
-            Some(Subject::Organization) => (UNMASKED, " AS i CROSS JOIN organizations n WHERE n.id = i.id"),
-        };
-        let (mut query, dialect) = (sql(columns), self.session().dialect());
-        slots::push_ids(&mut query, &to_json(&ids)?, dialect);
-        query.push(named);
-        let names: Vec<SubjectName> = query.all(self.session()).await?;
-        Ok(names.into_iter().map(|name| (name.id.cast_unsigned(), name)).collect())
-    }
-
-    async fn api_names(&mut self) -> Result<HashMap<ApiId, ApiName>, StorageError> {
-        let rows: Vec<(i64, String, Option<i64>)> =
-            sql("SELECT id, name, organization_id FROM apis").all(self.session()).await?;
-        let named =
-            |(id, name, owner): (i64, String, Option<i64>)| (to_id(id), ApiName { name, owner: owner.map(to_id) });
-        Ok(rows.into_iter().map(named).collect())
     }
 
     /// Everything in `scope`, whosever it is.
@@ -383,7 +336,7 @@ fn fold(found: Vec<Row>, grouping: &Grouping) -> Result<Vec<UsageRow>, StorageEr
             outcome: grouping.outcome.then_some(outcome),
             tally: Tally::default(),
         };
-        if !rows.last().is_some_and(|last| last.place() == new.place()) {
+        if rows.last().is_none_or(|last| last.place() != new.place()) {
             rows.push(new);
         }
         if let Some(last) = rows.last_mut() {
