@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::View;
 use super::error::{StorageError, exactly_one};
-use super::rows::{Columns, from_id, from_instant, to_id};
+use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::sql;
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
@@ -123,28 +123,28 @@ impl Write {
         Ok(Some(created))
     }
 
-    /// Renames an organization, or returns `None` if the name is taken by another.
-    pub async fn rename_organization(
+    /// Changes an organization from `before` to `after`, or returns `None` if the name is taken by another.
+    pub async fn change_organization(
         &mut self,
         before: &Organization,
-        name: &Name,
+        after: &Organization,
     ) -> Result<Option<Organization>, StorageError> {
-        if before.name == *name {
+        if before == after {
             return Ok(Some(before.clone()));
         }
-        let taken = self.view().organization_named(name.as_str()).await?;
+        let taken = self.view().organization_named(after.name.as_str()).await?;
         if taken.is_some_and(|other| other.id != before.id) {
             return Ok(None);
         }
-        let rows = sql("UPDATE organizations SET name = $1 WHERE id = $2")
-            .bind(name.as_str())
+        let rows = sql("UPDATE organizations SET name = $1, monthly_budget = $2 WHERE id = $3")
+            .bind(after.name.as_str())
+            .bind(after.monthly_budget.as_ref().map(to_json).transpose()?)
             .bind(from_id(before.id))
             .execute(self.session())
             .await?;
-        exactly_one("renaming an organization", rows)?;
-        let after = Organization { name: name.clone(), ..before.clone() };
-        self.audit(Entry::new(Action::OrganizationChange, Some(before), Some(&after))).await?;
-        Ok(Some(after))
+        exactly_one("changing an organization", rows)?;
+        self.audit(Entry::new(Action::OrganizationChange, Some(before), Some(after))).await?;
+        Ok(Some(after.clone()))
     }
 
     /// Deletes an organization to which nothing in use belongs. Its row stays, for revoked keys and the audit.
