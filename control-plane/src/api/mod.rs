@@ -4,10 +4,12 @@
 //! A request is authenticated first, then read as a whole, then acted upon in one transaction. [`extract`] reads,
 //! [`caller`] authenticates, [`crate::problem`] refuses.
 
+pub mod advice;
 pub mod apis;
 pub mod attempts;
 pub mod audit;
 pub mod caller;
+mod cursor;
 pub mod docs;
 pub mod extract;
 pub mod gateways;
@@ -27,6 +29,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 
 use std::sync::Arc;
@@ -123,6 +126,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(gateways::workers::delete::delete))
         .routes(routes!(propagation::get::get))
         .routes(routes!(leaks::report))
+        .routes(routes!(usage::list::list))
+        .routes(routes!(advice::list::list))
         .routes(routes!(audit::list::list))
         .routes(routes!(health::health))
         .split_for_parts();

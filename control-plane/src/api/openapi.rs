@@ -56,6 +56,8 @@ const ID_BYTES: usize = 17;
         (name = "gateways", description = "Gateways and their workers"),
         (name = "propagation", description = "Receipts: how far a change has come"),
         (name = "leaks", description = "Secrets that were found where they should not be"),
+        (name = "usage", description = "What was used, by whom, and what it cost"),
+        (name = "advice", description = "Keys that could do with less, and how"),
         (name = "audit", description = "Who did what, and what was refused"),
         (name = "health", description = "Health and metrics"),
     )

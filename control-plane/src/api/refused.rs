@@ -132,6 +132,8 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         ("DELETE", "gateways/{id}") => Action::GatewayDelete,
         ("DELETE", "gateways/{id}/workers/{worker}") => Action::WorkerDelete,
         ("GET", "propagation/{revision}") => Action::PropagationRead,
+        ("GET", "usage") => Action::UsageRead,
+        ("GET", "advice") => Action::AdviceRead,
         ("GET", "audit") => Action::AuditRead,
         _ => return None,
     })

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::fault::Faults;
 use super::name::Name;
-use super::rate_limit::RateLimit;
+use super::rate_limit::{RateLimit, Unit};
 use super::timestamp::Timestamp;
 
 /// The most hosts that one API can name.
@@ -140,6 +140,11 @@ pub struct Price {
 }
 
 impl Price {
+    /// Whether it depends on tokens.
+    const fn is_by_token(&self) -> bool {
+        self.per_million_input_tokens_micros > 0 || self.per_million_output_tokens_micros > 0
+    }
+
     /// What is wrong with the price, by field.
     pub fn check(&self, faults: &mut Faults) {
         let amounts = [
@@ -152,6 +157,15 @@ impl Price {
                 faults.add(pointer, format!("at most {AMOUNT_MAX}"));
             }
         }
+    }
+}
+
+/// Whether what an API is to count is enough for its policy and its price.
+pub fn check_counting(count_tokens: bool, rate_limit: Option<&RateLimit>, price: Option<&Price>, faults: &mut Faults) {
+    let limits_tokens = rate_limit.is_some_and(|policy| policy.rules.iter().any(|rule| rule.unit == Unit::Tokens));
+    let has_token_price = price.is_some_and(Price::is_by_token);
+    if !count_tokens && (limits_tokens || has_token_price) {
+        faults.add("/count_tokens", "a rule that counts tokens and a price for tokens need it to be true");
     }
 }
 

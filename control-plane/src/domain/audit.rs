@@ -116,6 +116,10 @@ actions! {
     PropagationRead = "propagation.read",
     /// The audit was to be read.
     AuditRead = "audit.read",
+    /// Usage was to be read.
+    UsageRead = "usage.read",
+    /// Advice was to be read.
+    AdviceRead = "advice.read",
     /// The first operator token was created.
     BootstrapCreate = "bootstrap_token.create",
     /// The first operator token was replaced.

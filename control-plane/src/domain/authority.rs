@@ -9,6 +9,8 @@
 //! | users | all | of the organization | themselves: see, and set their password |
 //! | access tokens | see and revoke all | of the organization | their own |
 //! | gateways | all | none | none |
+//! | usage, advice | all | of the organization | of their own keys |
+//! | budgets | set all | set those of the organization's keys | see |
 //! | audit | all | of the organization | none |
 //!
 //! What someone may not see does not exist for them: [`Denied::Hidden`] looks like a wrong id. What they see and

@@ -4,6 +4,7 @@
 //! parsed into them first, and only then acted upon. Time and randomness enter through [`environment`].
 
 pub mod actor;
+pub mod advice;
 pub mod api;
 pub mod audit;
 pub mod authority;
@@ -21,4 +22,5 @@ pub mod period;
 pub mod rate_limit;
 pub mod throttle;
 pub mod timestamp;
+pub mod usage_query;
 pub mod user;

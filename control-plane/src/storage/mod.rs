@@ -12,6 +12,7 @@
 //! It fails as [`StorageError`] says: a lock or a connection is waited for a bounded time, a full disk refuses
 //! writes while reads go on, and nothing is ever half written.
 
+mod advice;
 mod apis;
 mod audit;
 mod backup;
@@ -36,6 +37,7 @@ mod sql;
 mod tests;
 mod tokens;
 mod usage;
+mod usage_query;
 mod users;
 mod workers;
 mod write;
@@ -47,6 +49,7 @@ use portcullis_core::wire::Epoch;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use advice::{AdviceFilter, AdvicePage};
 pub use apis::{ApiConflict, NewApi};
 pub use audit::{AuditFilter, AuditPage};
 pub use backup::BackupError;
@@ -61,8 +64,11 @@ pub use keys_list::{KeyFilter, KeyOrder, KeyPage, KeyPlace, KeySort};
 pub use restore::{Existing, RestoreError, restore};
 pub use secrets::Found;
 pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use tests::Used;
 pub use tokens::{Bearer, Bootstrap, NewToken};
 pub use usage::Counted;
+pub use usage_query::{ApiName, SubjectName, UsagePage, UsageQuery, UsageRow, UsageScope};
 pub use users::NewUser;
 pub use write::Write;
 

@@ -15,6 +15,7 @@ use crate::domain::key::Key;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
 
+mod advice;
 mod budgets;
 mod contract;
 mod counting;
@@ -26,6 +27,9 @@ mod replica;
 mod scale;
 mod sqlite;
 mod upgrades;
+mod usage;
+mod usage_scale;
+mod used;
 mod workers;
 
 /// 2027-01-15T08:00:00Z.
@@ -50,6 +54,8 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+pub(crate) use used::Used;
 
 /// A database of its own, and somebody who writes into it.
 pub struct Fixture {

@@ -69,6 +69,13 @@ impl View<'_> {
         row.map(User::try_from).transpose()
     }
 
+    /// The user with this id, deleted ones included.
+    pub async fn user_ever(&mut self, id: UserId) -> Result<Option<User>, StorageError> {
+        let row: Option<Row> =
+            sql("SELECT * FROM users WHERE id = $1").bind(from_id(id)).optional(self.session()).await?;
+        row.map(User::try_from).transpose()
+    }
+
     /// The user with this name, unless deleted, and what is stored of their password.
     pub async fn user_named(&mut self, name: &str) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
         let row: Option<Row> = sql("SELECT * FROM users WHERE name = $1 AND deleted_at IS NULL")

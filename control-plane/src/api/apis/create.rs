@@ -16,7 +16,7 @@ use crate::api::keys::KindName;
 use crate::api::propagation::{PropagationView, WaitQuery, Written};
 use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, WriteError};
 use crate::api::{App, created};
-use crate::domain::api::{Api, Price, Route};
+use crate::domain::api::{Api, Price, Route, check_counting};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
 use crate::domain::rate_limit::RateLimit;
@@ -38,6 +38,8 @@ pub struct CreateApi {
     rate_limit: Option<RateLimit>,
     /// What a call costs; nothing if this is left out.
     price: Option<Price>,
+    /// Whether the tokens of responses are counted; they are if this is left out. Limits and prices for tokens need it.
+    count_tokens: Option<bool>,
     /// Whether the upstream is shown the caller's `Authorization` header.
     forward_credential: Option<bool>,
 }
@@ -50,6 +52,7 @@ struct Draft {
     route: Route,
     rate_limit: Option<RateLimit>,
     price: Option<Price>,
+    count_tokens: bool,
     forward_credential: bool,
 }
 
@@ -113,6 +116,8 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
     if let Some(price) = &request.price {
         price.check(&mut faults);
     }
+    let count_tokens = request.count_tokens.unwrap_or(true);
+    check_counting(count_tokens, request.rate_limit.as_ref(), request.price.as_ref(), &mut faults);
     faults.check()?;
     Ok(Draft {
         name: name.ok_or_else(Faults::default)?,
@@ -120,6 +125,7 @@ fn parse(request: CreateApi) -> Result<Draft, Faults> {
         route: route.ok_or_else(Faults::default)?,
         rate_limit: request.rate_limit,
         price: request.price,
+        count_tokens,
         forward_credential: request.forward_credential.unwrap_or(false),
     })
 }
@@ -141,7 +147,7 @@ async fn resolve(view: &mut View<'_>, draft: Draft) -> Result<NewApi, WriteError
         route: draft.route,
         rate_limit: draft.rate_limit,
         price: draft.price,
-        count_tokens: true,
+        count_tokens: draft.count_tokens,
         forward_credential: draft.forward_credential,
     })
 }
@@ -162,7 +168,7 @@ mod tests {
                 {"unit": "requests", "limit": 0, "window_seconds": 60},
                 {"unit": "tokens", "limit": 10_000, "window_seconds": 86_400, "burst": 5, "mode": "observe"},
             ]},
-            "price": {"per_call_micros": 7}, "forward_credential": true,
+            "price": {"per_call_micros": 7}, "count_tokens": true, "forward_credential": true,
         });
         let answer = harness.post("/v1/apis", body.clone()).await;
         let location = answer.headers["location"].to_str().unwrap().to_owned();
@@ -213,6 +219,14 @@ mod tests {
             (json!({"price": {"per_call_micros": 1.5}}), "/price/per_call_micros"),
             (json!({"price": {"per_call_micros": 2_000_000_000_000_u64}}), "/price/per_call_micros"),
             (json!({"price": {"per_hour": 1}}), "/price/per_hour"),
+            (json!({"count_tokens": 1}), "/count_tokens"),
+            (json!({"count_tokens": false, "price": {"per_million_input_tokens_micros": 1}}), "/count_tokens"),
+            (json!({"count_tokens": false, "price": {"per_million_output_tokens_micros": 1}}), "/count_tokens"),
+            (
+                json!({"count_tokens": false,
+                       "rate_limit": {"rules": [{"unit": "tokens", "limit": 1, "window_seconds": 1}]}}),
+                "/count_tokens",
+            ),
         ];
         for (changes, pointer) in cases {
             let mut body = json!({"name": "new", "kind": "serverless", "match": {"path_prefix": "/new"}});

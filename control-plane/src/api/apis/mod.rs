@@ -54,6 +54,8 @@ pub struct ApiView {
     rate_limit: Option<RateLimit>,
     #[schema(required = true)]
     price: Option<Price>,
+    /// Whether the tokens of its responses are counted. Its upstream is asked not to compress them then.
+    count_tokens: bool,
     /// Whether its upstream is shown the caller's `Authorization` header.
     forward_credential: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -73,6 +75,7 @@ impl From<Api> for ApiView {
             route: api.route.into(),
             rate_limit: api.rate_limit,
             price: api.price,
+            count_tokens: api.count_tokens,
             forward_credential: api.forward_credential,
             created_at: api.created_at,
         }

@@ -14,7 +14,7 @@ use crate::api::caller::Caller;
 use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
 use crate::api::propagation::{WaitQuery, Written};
 use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, NotFound, WriteError};
-use crate::domain::api::{Api, Price, Route};
+use crate::domain::api::{Api, Price, Route, check_counting};
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
 use crate::domain::rate_limit::RateLimit;
@@ -37,6 +37,8 @@ pub struct PatchApi {
     #[serde(default)]
     #[schema(value_type = Option<Price>)]
     price: Field<Price>,
+    /// Whether the tokens of responses are counted. Limits and prices for tokens need it.
+    count_tokens: Option<bool>,
     /// Whether the upstream is shown the caller's `Authorization` header.
     forward_credential: Option<bool>,
 }
@@ -47,6 +49,7 @@ struct Change {
     route: Option<Route>,
     rate_limit: Field<RateLimit>,
     price: Field<Price>,
+    count_tokens: Option<bool>,
     forward_credential: Option<bool>,
 }
 
@@ -56,6 +59,7 @@ impl Change {
         self.name.is_none()
             && self.route.is_none()
             && matches!(self.price, Field::Absent)
+            && self.count_tokens.is_none()
             && self.forward_credential.is_none()
     }
 }
@@ -89,7 +93,11 @@ pub async fn patch(
     if !change.only_limits() {
         actor.operates().map_err(WriteError::denied("API"))?;
     }
-    let after = write.change_api(&before, apply(&before, change)).await??;
+    let after = apply(&before, change);
+    let mut faults = Faults::default();
+    check_counting(after.count_tokens, after.rate_limit.as_ref(), after.price.as_ref(), &mut faults);
+    faults.check()?;
+    let after = write.change_api(&before, after).await??;
     let propagation = app.receipt(write.commit().await?, query.wait_ms).await;
     Ok(Json(Written::new(after.into(), propagation)))
 }
@@ -113,6 +121,7 @@ fn parse(request: PatchApi) -> Result<Change, Faults> {
         route,
         rate_limit: request.rate_limit,
         price: request.price,
+        count_tokens: request.count_tokens,
         forward_credential: request.forward_credential,
     })
 }
@@ -123,6 +132,7 @@ fn apply(before: &Api, change: Change) -> Api {
         route: change.route.unwrap_or_else(|| before.route.clone()),
         rate_limit: change.rate_limit.or_keep(before.rate_limit.clone()),
         price: change.price.or_keep(before.price),
+        count_tokens: change.count_tokens.unwrap_or(before.count_tokens),
         forward_credential: change.forward_credential.unwrap_or(before.forward_credential),
         ..before.clone()
     }
@@ -163,6 +173,8 @@ mod tests {
             ("rate_limit", Value::Null, 1),
             ("rate_limit", Value::Null, 0),
             ("price", Value::Null, 1),
+            ("count_tokens", json!(false), 1),
+            ("count_tokens", json!(true), 1),
         ];
         for (field, value, revisions) in cases {
             let (mut expected, before) = (harness.get(&path).await.expect(200), harness.revision());
@@ -198,6 +210,30 @@ mod tests {
         assert_eq!((&first["before"]["rate_limit"], &first["after"]["rate_limit"]), (&Value::Null, &by_user));
         assert_eq!((&last["before"]["rate_limit"], &last["after"]["rate_limit"]), (&by_user, &kept));
         assert_eq!(last["revision"], before + 1);
+    }
+
+    #[tokio::test]
+    async fn tokens_are_counted_while_something_depends_on_them() {
+        let harness = Harness::furnished().await;
+        let path = echo(&harness).await;
+        let by_token = json!({"rules": [{"unit": "tokens", "limit": 5, "window_seconds": 9}]});
+        let price = json!({"per_million_output_tokens_micros": 1});
+        let off = json!({"count_tokens": false});
+        for (field, value) in [("rate_limit", &by_token), ("price", &price)] {
+            let mut change = json!({});
+            change[field] = value.clone();
+            harness.patch(&path, change.clone()).await.expect(200);
+            assert_eq!(harness.patch(&path, off.clone()).await.pointers(), ["/count_tokens"]);
+            let mut without = json!({"count_tokens": false});
+            without[field] = Value::Null;
+            harness.patch(&path, without).await.expect(200);
+            assert_eq!(harness.patch(&path, change.clone()).await.pointers(), ["/count_tokens"]);
+            change["count_tokens"] = json!(true);
+            harness.patch(&path, change).await.expect(200);
+            let mut nothing = json!({});
+            nothing[field] = Value::Null;
+            harness.patch(&path, nothing).await.expect(200);
+        }
     }
 
     #[tokio::test]

@@ -13,11 +13,11 @@ use portcullis_core::id::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AuditEntry, OutcomeName, cursor};
-use crate::api::App;
+use super::{AuditEntry, OutcomeName};
 use crate::api::caller::Administrator;
 use crate::api::extract::QueryOf;
 use crate::api::refusals::{Always, BadQuery, Forbidden};
+use crate::api::{App, cursor};
 use crate::domain::actor::Actor;
 use crate::domain::audit::Action;
 use crate::domain::authority::Sight;

@@ -1,6 +1,5 @@
 //! `/v1/audit`: read who did what, and what was refused to whom.
 
-mod cursor;
 pub mod list;
 
 use std::net::IpAddr;

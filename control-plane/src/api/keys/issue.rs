@@ -12,15 +12,16 @@ use portcullis_core::key::{ApiKind, Kind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{EXPIRY_PAST, KeyView, KindName, RATE_LIMIT_KIND, issued, parse_expiry, scopes};
+use super::{EXPIRY_PAST, KeyView, KindName, RATE_LIMIT_KIND, budget_allowed, issued, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
-use crate::api::extract::{JsonBody, QueryOf};
+use crate::api::extract::{Field, JsonBody, QueryOf};
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, Made, replayed};
 use crate::api::organizations::seen_named;
 use crate::api::propagation::{WaitQuery, Written};
-use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, WriteError};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, WriteError};
 use crate::domain::actor::Actor;
+use crate::domain::budget::Budget;
 use crate::domain::fault::Faults;
 use crate::domain::key::{Key, KeyStatus};
 use crate::domain::name::Name;
@@ -43,6 +44,10 @@ pub struct IssueRequest {
     apis: Option<Vec<String>>,
     /// Whether the key is held to the rate limits of the APIs that it calls. Only for dedicated keys.
     rate_limit_enabled: Option<bool>,
+    /// What may be used with it in a calendar month (UTC); as much as there is if this is left out. Not for members.
+    #[serde(default)]
+    #[schema(value_type = Option<Budget>)]
+    monthly_budget: Field<Budget>,
     /// Whose key it is, by id or name. Left out it is the caller's organization, or the only one there is.
     organization: Option<String>,
 }
@@ -55,6 +60,7 @@ struct Draft {
     expires_at: Option<Timestamp>,
     apis: Option<Vec<String>>,
     rate_limit_enabled: bool,
+    monthly_budget: Option<Budget>,
     organization: Option<String>,
 }
 
@@ -67,7 +73,7 @@ struct Draft {
         (status = 201, body = Written<super::IssuedKey>, description = "Issued, with its secret",
          headers(("Location" = String, description = "Where the key is found"),
                  ("Idempotency-Replayed" = Option<String>, description = "`true` for a retry"))),
-        Always, BadQuery, BadBody, Conflict,
+        Always, Forbidden, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn issue(
@@ -77,6 +83,7 @@ pub async fn issue(
     QueryOf(query): QueryOf<WaitQuery>,
     body: JsonBody<IssueRequest>,
 ) -> Result<Response, WriteError> {
+    budget_allowed(&body.value.monthly_budget, actor)?;
     let draft = parse(body.value)?;
     let secret = app.store.entropy().key(&app.brand, Kind::Api(draft.kind))?;
     let mut write = app.store.write(Some(actor)).await?;
@@ -122,6 +129,9 @@ fn parse(request: IssueRequest) -> Result<Draft, Faults> {
     if rate_limit_enabled && kind == ApiKind::Serverless {
         faults.add("/rate_limit_enabled", RATE_LIMIT_KIND);
     }
+    if let Field::Value(budget) = &request.monthly_budget {
+        budget.check(&mut faults);
+    }
     faults.check()?;
     Ok(Draft {
         kind,
@@ -129,6 +139,7 @@ fn parse(request: IssueRequest) -> Result<Draft, Faults> {
         expires_at,
         apis: request.apis,
         rate_limit_enabled,
+        monthly_budget: request.monthly_budget.or_keep(None),
         organization: request.organization,
     })
 }
@@ -153,7 +164,7 @@ async fn resolve(write: &mut Write, actor: Actor, draft: Draft) -> Result<NewKey
         expires_at: draft.expires_at,
         apis,
         rate_limit_enabled: draft.rate_limit_enabled,
-        monthly_budget: None,
+        monthly_budget: draft.monthly_budget,
     })
 }
 

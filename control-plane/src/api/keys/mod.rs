@@ -16,10 +16,12 @@ use portcullis_core::table::EXPIRY_SECONDS_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::extract::Field;
 use crate::api::propagation::{PropagationView, Written};
 use crate::api::refusals::OneError;
 use crate::api::{created, reveal};
 use crate::domain::actor::Actor;
+use crate::domain::budget::Budget;
 use crate::domain::key::{Key, KeyStatus};
 use crate::domain::timestamp::{Timestamp, TimestampError};
 use crate::storage::View;
@@ -116,6 +118,11 @@ pub struct KeyView {
     apis: Option<Vec<ApiId>>,
     /// Whether it is held to the rate limits of the dedicated APIs that it calls.
     rate_limit_enabled: bool,
+    /// What may be used with it in a calendar month (UTC); null if that is not limited.
+    #[schema(required = true)]
+    monthly_budget: Option<Budget>,
+    /// Whether that is used up: then it opens nothing until the month ends or the budget is raised.
+    over_budget: bool,
     status: StatusName,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     last_used_at: Option<Timestamp>,
@@ -141,6 +148,8 @@ impl KeyView {
             expires_at: key.expires_at,
             apis: key.apis,
             rate_limit_enabled: key.rate_limit_enabled,
+            monthly_budget: key.monthly_budget,
+            over_budget: key.over_budget_since.is_some(),
             last_used_at: key.last_used_at,
         }
     }
@@ -189,8 +198,16 @@ const RATE_LIMIT_KIND: &str = "only a dedicated key has this option: the limit o
 /// Why nothing can be done with a revoked key.
 const REVOKED: &str = "This key is revoked, for good. Issue a new one.";
 
+/// Whether `actor` may say this of a key's budget: a member says nothing of it.
+fn budget_allowed(budget: &Field<Budget>, actor: Actor) -> Result<(), OneError> {
+    match budget {
+        Field::Absent => Ok(()),
+        Field::Null | Field::Value(_) => actor.administers().map_err(|denied| OneError::Denied(denied, "key")),
+    }
+}
+
 /// The key with this id, if `actor` may see and change it.
-async fn handled(view: &mut View<'_>, id: KeyId, actor: Actor) -> Result<Key, OneError> {
+pub async fn handled(view: &mut View<'_>, id: KeyId, actor: Actor) -> Result<Key, OneError> {
     let key = view.key(id).await?.ok_or(OneError::Unknown("key"))?;
     actor.handles_key(&key).map_err(|denied| OneError::Denied(denied, "key"))?;
     Ok(key)

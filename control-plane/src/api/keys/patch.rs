@@ -1,4 +1,4 @@
-//! `PATCH /v1/keys/{id}`: change a key's name, expiry, scopes or rate limiting (RFC 7396).
+//! `PATCH /v1/keys/{id}`: change a key's name, expiry, scopes, rate limiting or budget (RFC 7396).
 
 use axum::Json;
 use axum::extract::State;
@@ -7,12 +7,13 @@ use portcullis_core::key::ApiKind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{EXPIRY_PAST, KeyView, RATE_LIMIT_KIND, REVOKED, handled, parse_expiry, scopes};
+use super::{EXPIRY_PAST, KeyView, RATE_LIMIT_KIND, REVOKED, budget_allowed, handled, parse_expiry, scopes};
 use crate::api::App;
 use crate::api::caller::Caller;
 use crate::api::extract::{Field, JsonBody, PathId, QueryOf};
 use crate::api::propagation::{WaitQuery, Written};
-use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, NotFound, WriteError};
+use crate::api::refusals::{Always, BadBody, BadQuery, Conflict, Forbidden, NotFound, WriteError};
+use crate::domain::budget::Budget;
 use crate::domain::fault::Faults;
 use crate::domain::key::Key;
 use crate::domain::name::Name;
@@ -36,6 +37,10 @@ pub struct PatchRequest {
     apis: Field<Vec<String>>,
     /// Whether the key is held to the rate limits of the APIs that it calls. Only for dedicated keys.
     rate_limit_enabled: Option<bool>,
+    /// A new budget in place of the whole old one; null for none. Not for members.
+    #[serde(default)]
+    #[schema(value_type = Option<Budget>)]
+    monthly_budget: Field<Budget>,
 }
 
 #[derive(Debug)]
@@ -44,6 +49,7 @@ struct Change {
     expires_at: Field<Timestamp>,
     apis: Field<Vec<String>>,
     rate_limit_enabled: Option<bool>,
+    monthly_budget: Field<Budget>,
 }
 
 /// Changes a key. Its secret stays.
@@ -52,7 +58,7 @@ struct Change {
     params(("id" = String, Path, description = "The key's id"), WaitQuery),
     responses(
         (status = 200, body = Written<KeyView>, description = "The key as it is now"),
-        Always, NotFound, BadQuery, BadBody, Conflict,
+        Always, Forbidden, NotFound, BadQuery, BadBody, Conflict,
     )
 )]
 pub async fn patch(
@@ -65,6 +71,7 @@ pub async fn patch(
     let change = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     let before = handled(&mut write.view(), id, actor).await?;
+    budget_allowed(&change.monthly_budget, actor)?;
     if before.revoked_at.is_some() {
         return Err(WriteError::Conflict(REVOKED.to_owned()));
     }
@@ -84,12 +91,16 @@ fn parse(request: PatchRequest) -> Result<Change, Faults> {
     if let Field::Value(apis) = &request.apis {
         scopes::check(apis, &mut faults);
     }
+    if let Field::Value(budget) = &request.monthly_budget {
+        budget.check(&mut faults);
+    }
     faults.check()?;
     Ok(Change {
         name,
         expires_at: expires_at.unwrap_or_default(),
         apis: request.apis,
         rate_limit_enabled: request.rate_limit_enabled,
+        monthly_budget: request.monthly_budget,
     })
 }
 
@@ -119,6 +130,7 @@ async fn apply(write: &mut Write, before: &Key, change: Change) -> Result<Key, W
         expires_at: change.expires_at.or_keep(before.expires_at),
         apis,
         rate_limit_enabled: change.rate_limit_enabled.unwrap_or(before.rate_limit_enabled),
+        monthly_budget: change.monthly_budget.or_keep(before.monthly_budget),
         ..before.clone()
     })
 }
@@ -143,6 +155,9 @@ mod tests {
             (json!({"expires_at": "2028-01-01T00:00:00Z"}), "expires_at", json!("2028-01-01T00:00:00Z")),
             (json!({"rate_limit_enabled": true}), "rate_limit_enabled", json!(true)),
             (json!({"expires_at": null}), "expires_at", Value::Null),
+            (json!({"monthly_budget": {"tokens": 5}}), "monthly_budget", json!({"tokens": 5})),
+            (json!({"monthly_budget": {"cost_micros": 7}}), "monthly_budget", json!({"cost_micros": 7})),
+            (json!({"monthly_budget": null}), "monthly_budget", Value::Null),
         ];
         for (change, field, expected) in cases {
             let mut before = harness.get(&path).await.expect(200);
@@ -211,6 +226,10 @@ mod tests {
             (json!({"apis": []}), "/apis"),
             (json!({"apis": ["private-echo"]}), "/apis/0"),
             (json!({"rate_limit_enabled": true}), "/rate_limit_enabled"),
+            (json!({"monthly_budget": {}}), "/monthly_budget"),
+            (json!({"monthly_budget": {"tokens": -1}}), "/monthly_budget/tokens"),
+            (json!({"monthly_budget": {"cost_micros": 2_000_000_000_000_u64}}), "/monthly_budget/cost_micros"),
+            (json!({"monthly_budget": {"calls": 1}}), "/monthly_budget/calls"),
             (json!({"kind": "dedicated"}), "/kind"),
             (json!({"organization": "acme"}), "/organization"),
         ];

@@ -12,6 +12,7 @@ use crate::api::extract::JsonBody;
 use crate::api::idempotency::{Idempotency, IdempotencyHeader, replayed};
 use crate::api::refusals::{Always, BadBody, Conflict, Forbidden, WriteError};
 use crate::api::{App, created};
+use crate::domain::budget::Budget;
 use crate::domain::fault::Faults;
 use crate::domain::name::Name;
 use crate::domain::organization::Organization;
@@ -23,6 +24,8 @@ pub struct CreateOrganization {
     /// 1 to 100 characters, without control characters; no other organization's name.
     #[schema(min_length = 1, max_length = 100, example = "acme")]
     name: String,
+    /// What may be used with all its keys together in a calendar month (UTC); as much as there is if this is left out.
+    monthly_budget: Option<Budget>,
 }
 
 /// Creates an organization. Only operators do.
@@ -42,17 +45,27 @@ pub async fn create(
     idempotency: Idempotency,
     body: JsonBody<CreateOrganization>,
 ) -> Result<Response, WriteError> {
-    let name = Name::parse(&body.value.name).map_err(|error| Faults::one("/name", error))?;
+    let (name, monthly_budget) = parse(body.value)?;
     let mut write = app.store.write(Some(actor)).await?;
     if let Some(earlier) = idempotency.earlier::<OrganizationMark>(&mut write, actor, body.digest).await? {
         let organization = write.view().organization(earlier.id).await?.ok_or(WriteError::Gone)?;
         return Ok(replayed(answer(organization)));
     }
-    let organization = write.create_organization(&name, None).await?;
+    let organization = write.create_organization(&name, monthly_budget).await?;
     let organization = organization.ok_or_else(|| WriteError::Conflict(TAKEN.to_owned()))?;
     idempotency.remember(&mut write, actor, body.digest, organization.id, None).await?;
     write.commit().await?;
     Ok(answer(organization))
+}
+
+fn parse(request: CreateOrganization) -> Result<(Name, Option<Budget>), Faults> {
+    let mut faults = Faults::default();
+    let name = faults.take("/name", Name::parse(&request.name));
+    if let Some(budget) = &request.monthly_budget {
+        budget.check(&mut faults);
+    }
+    faults.check()?;
+    Ok((name.ok_or_else(Faults::default)?, request.monthly_budget))
 }
 
 fn answer(organization: Organization) -> Response {
@@ -74,6 +87,17 @@ mod tests {
         assert_eq!((text(&created, "name"), text(&created, "created_at")), ("acme", "2027-01-01T00:00:00Z"));
         assert_eq!(harness.get(&location).await.expect(200), created);
         assert_eq!(harness.revision(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_organization_can_have_a_budget_from_the_beginning() {
+        let harness = Harness::new().await;
+        let body = json!({"name": "acme", "monthly_budget": {"tokens": 7}});
+        let created = harness.post("/v1/organizations", body).await.expect(201);
+        assert_eq!((&created["monthly_budget"], &created["over_budget"]), (&json!({"tokens": 7}), &json!(false)));
+        assert_eq!(harness.get("/v1/organizations").await.expect(200)["items"], json!([created]));
+        let wrong = json!({"name": "", "monthly_budget": {}});
+        assert_eq!(harness.post("/v1/organizations", wrong).await.pointers(), ["/name", "/monthly_budget"]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! `/v1/organizations`: create, list, get, rename, delete.
+//! `/v1/organizations`: create, list, get, change, delete.
 
 pub mod create;
 pub mod delete;
@@ -10,7 +10,9 @@ use portcullis_core::id::OrganizationId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::refusals::OneError;
 use crate::domain::actor::Actor;
+use crate::domain::budget::Budget;
 use crate::domain::organization::Organization;
 use crate::domain::timestamp::Timestamp;
 use crate::storage::{StorageError, View};
@@ -25,14 +27,32 @@ pub struct OrganizationView {
     id: OrganizationId,
     #[schema(example = "acme")]
     name: String,
+    /// What may be used with all its keys together in a calendar month (UTC); null if that is not limited.
+    #[schema(required = true)]
+    monthly_budget: Option<Budget>,
+    /// Whether that is used up: then its keys open nothing until the month ends or the budget is raised.
+    over_budget: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
 impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
-        Self { id: organization.id, name: organization.name.to_string(), created_at: organization.created_at }
+        Self {
+            id: organization.id,
+            name: organization.name.to_string(),
+            monthly_budget: organization.monthly_budget,
+            over_budget: organization.over_budget_since.is_some(),
+            created_at: organization.created_at,
+        }
     }
+}
+
+/// The organization that `reference` names, or why `actor` does not get to see it.
+pub async fn named(view: &mut View<'_>, actor: Actor, reference: &str) -> Result<OrganizationId, OneError> {
+    let found = view.organization_named(reference).await?.ok_or(OneError::Unknown("organization"))?;
+    actor.sees_organization(found.id).map_err(|denied| OneError::Denied(denied, "organization"))?;
+    Ok(found.id)
 }
 
 /// The organization that `reference` names, if `actor` may see it.

@@ -30,10 +30,13 @@ const ROWS: &[Row] = &[
     ("POST /v1/keys",                      r#"{"kind": "serverless", "name": "n", "organization": "acme"}"#,          [401, 401, 401, 201, 201, 422, 201, 201]),
     ("POST /v1/keys",                      r#"{"kind": "serverless", "name": "n", "organization": "other"}"#,         [401, 401, 401, 422, 422, 201, 422, 201]),
     ("POST /v1/keys",                      r#"{"kind": "serverless", "name": "n"}"#,                                  [401, 401, 401, 201, 201, 201, 201, 422]),
+    ("POST /v1/keys",                      r#"{"kind": "sls", "name": "n", "monthly_budget": {"tokens": 9}}"#,        [401, 401, 401, 403, 403, 201, 201, 422]),
     ("POST /v1/keys",                      r#"{"kind": "dedicated", "name": "n", "apis": ["private-echo"]}"#,         [401, 401, 401, 201, 201, 422, 201, 422]),
     ("GET /v1/keys/{key}",                 "",                                                                        [401, 401, 401, 404, 200, 404, 200, 200]),
     ("PATCH /v1/keys/{key}",               r#"{"name": "n"}"#,                                                        [401, 401, 401, 404, 200, 404, 200, 200]),
     ("PATCH /v1/keys/{members_key}",       r#"{"name": "n"}"#,                                                        [401, 401, 401, 200, 404, 404, 200, 200]),
+    ("PATCH /v1/keys/{key}",               r#"{"monthly_budget": {"tokens": 9}}"#,                                    [401, 401, 401, 404, 403, 404, 200, 200]),
+    ("PATCH /v1/keys/{key}",               r#"{"monthly_budget": null}"#,                                             [401, 401, 401, 404, 403, 404, 200, 200]),
     ("DELETE /v1/keys/{key}",              "",                                                                        [401, 401, 401, 404, 200, 404, 200, 200]),
     ("POST /v1/keys/{key}/reissue",        "{}",                                                                      [401, 401, 401, 404, 201, 404, 201, 201]),
     ("POST /v1/leaks",                     r#"{"secrets": ["x"]}"#,                                                   [401, 401, 401, 200, 200, 200, 200, 200]),
@@ -46,6 +49,7 @@ const ROWS: &[Row] = &[
     ("PATCH /v1/apis/{private}",           r#"{"name": "n"}"#,                                                        [401, 401, 401, 403, 403, 404, 403, 200]),
     ("PATCH /v1/apis/{private}",           r#"{"rate_limit": null, "price": null}"#,                                  [401, 401, 401, 403, 403, 404, 403, 200]),
     ("PATCH /v1/apis/{shared}",            r#"{"rate_limit": null}"#,                                                 [401, 401, 401, 403, 403, 403, 403, 200]),
+    ("PATCH /v1/apis/{private}",           r#"{"count_tokens": false}"#,                                              [401, 401, 401, 403, 403, 404, 403, 200]),
     ("DELETE /v1/apis/{private}",          "",                                                                        [401, 401, 401, 403, 403, 404, 403, 200]),
     ("DELETE /v1/apis/{shared}",           "",                                                                        [401, 401, 401, 403, 403, 403, 403, 200]),
 
@@ -53,6 +57,7 @@ const ROWS: &[Row] = &[
     ("POST /v1/organizations",             r#"{"name": "n"}"#,                                                        [401, 401, 401, 403, 403, 403, 403, 201]),
     ("GET /v1/organizations/{acme}",       "",                                                                        [401, 401, 401, 200, 200, 404, 200, 200]),
     ("PATCH /v1/organizations/{acme}",     r#"{"name": "n"}"#,                                                        [401, 401, 401, 403, 403, 404, 403, 200]),
+    ("PATCH /v1/organizations/{acme}",     r#"{"monthly_budget": {"tokens": 9}}"#,                                    [401, 401, 401, 403, 403, 404, 403, 200]),
     ("DELETE /v1/organizations/{acme}",    "",                                                                        [401, 401, 401, 403, 403, 404, 403, 409]),
     ("DELETE /v1/organizations/{empty}",   "",                                                                        [401, 401, 401, 404, 404, 404, 404, 200]),
 
@@ -70,6 +75,9 @@ const ROWS: &[Row] = &[
     ("GET /v1/tokens/{owners_token}",       "",                                                                       [401, 401, 401, 404, 200, 404, 200, 200]),
     ("DELETE /v1/tokens/{owners_token}",    "",                                                                       [401, 401, 401, 404, 200, 404, 200, 200]),
     ("POST /v1/sessions",                  r#"{"name": "nobody"}"#,                                                   [422, 422, 422, 422, 422, 422, 422, 422]),
+
+    ("GET /v1/usage",                      "",                                                                        [401, 401, 401, 200, 200, 200, 200, 200]),
+    ("GET /v1/advice",                     "",                                                                        [401, 401, 401, 200, 200, 200, 200, 200]),
 
     ("GET /v1/gateways",                   "",                                                                        [401, 401, 401, 403, 403, 403, 403, 200]),
     ("POST /v1/gateways",                  r#"{"name": "n"}"#,                                                        [401, 401, 401, 403, 403, 403, 403, 201]),

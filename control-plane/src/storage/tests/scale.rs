@@ -9,12 +9,12 @@ use super::*;
 use crate::domain::authority::Sight;
 use crate::domain::key::KeyStatus;
 
-const KEYS: i64 = 100_000;
+pub(super) const KEYS: i64 = 100_000;
 /// How often each list is asked for.
 const ROUNDS: usize = 7;
 /// Twenty organizations, of which the first has half of all keys; 200 users; a twentieth of the keys has expired
 /// and a fiftieth is revoked.
-const FILL_SQLITE: [&str; 3] = [
+pub(super) const FILL_SQLITE: [&str; 3] = [
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
      INSERT INTO organizations (id, name, created_at) SELECT i, 'organization ' || i, i FROM n",
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
@@ -29,7 +29,7 @@ const FILL_SQLITE: [&str; 3] = [
             1 + i % 200, i, CASE WHEN i % 20 = 0 THEN 1000 + i WHEN i % 3 = 0 THEN 1900000000000 + i END,
             0, iif(i % 4 = 0, NULL, i), iif(i % 50 = 0, i, NULL) FROM n",
 ];
-const FILL_POSTGRES: [&str; 4] = [
+pub(super) const FILL_POSTGRES: [&str; 4] = [
     "INSERT INTO organizations (id, name, created_at) SELECT i, 'organization ' || i, i FROM generate_series(1, 20) AS i",
     "INSERT INTO users (id, name, role, organization_id, created_at)
      SELECT i, 'user ' || i, 'member', 1 + i % 20, i FROM generate_series(1, 200) AS i",

@@ -158,7 +158,7 @@ impl View<'_> {
     }
 
     /// From when on hours are kept.
-    pub(super) async fn usage_hours_from(&mut self) -> Result<Timestamp, StorageError> {
+    pub(in crate::storage) async fn usage_hours_from(&mut self) -> Result<Timestamp, StorageError> {
         let (from,): (i64,) = sql("SELECT usage_hours_from FROM control").one(self.session()).await?;
         Columns("control").instant(from)
     }

@@ -15,7 +15,8 @@ async fn a_key_is_issued_and_its_secret_shown_once() {
     let harness = Harness::furnished().await;
     let before = harness.revision();
     let body = json!({"kind": "ded", "name": " batch ", "expires_at": "2027-06-01T02:00:00+02:00",
-                      "apis": ["private-echo", "private-echo"], "rate_limit_enabled": true, "organization": "acme"});
+                      "apis": ["private-echo", "private-echo"], "rate_limit_enabled": true, "organization": "acme",
+                      "monthly_budget": {"cost_micros": 5, "tokens": 7}});
     let answer = harness.post("/v1/keys", body).await;
     let location = answer.headers["location"].to_str().unwrap().to_owned();
     let mut key = answer.expect(201);
@@ -29,6 +30,8 @@ async fn a_key_is_issued_and_its_secret_shown_once() {
         ("issued_at", json!("2027-01-01T00:00:00Z")),
         ("expires_at", json!("2027-06-01T00:00:00Z")),
         ("rate_limit_enabled", json!(true)),
+        ("monthly_budget", json!({"cost_micros": 5, "tokens": 7})),
+        ("over_budget", json!(false)),
         ("status", json!("active")),
         ("last_used_at", json!(null)),
     ];
@@ -51,7 +54,7 @@ async fn a_key_is_issued_and_its_secret_shown_once() {
 async fn what_is_left_out_has_a_default() {
     let harness = Harness::furnished().await;
     let body = json!({"kind": "sls", "name": "k", "expires_at": null, "apis": null, "rate_limit_enabled": null,
-                      "organization": null});
+                      "monthly_budget": null, "organization": null});
     let key = harness.post("/v1/keys", body).await.expect(201);
     assert_eq!(
         (&key["expires_at"], &key["apis"], &key["rate_limit_enabled"]),
@@ -83,6 +86,8 @@ async fn wrong_fields_are_named_and_nothing_is_issued() {
         (json!({"apis": ["private-echo"]}), "/apis/0"),
         (json!({"kind": "dedicated", "apis": ["foreign"]}), "/apis/0"),
         (json!({"rate_limit_enabled": true}), "/rate_limit_enabled"),
+        (json!({"monthly_budget": {}}), "/monthly_budget"),
+        (json!({"monthly_budget": {"tokens": 1.5}}), "/monthly_budget/tokens"),
         (json!({"organization": "nobody"}), "/organization"),
         (json!({"organization": null}), "/organization"),
         (json!({"secret": "mine"}), "/secret"),
