@@ -1,16 +1,20 @@
-//! What is still to be done for a request that a rate limit has let pass: its response says how much is left, and where
-//! tokens are limited it is read in passing and charged for when it is over.
+//! What is still to be done for a request that was let pass: what goes by of it is counted, its response says how much
+//! is left of limits, and where tokens are counted it is read in passing.
 //!
-//! The counters are in Envoy's shared data, so that all workers count together and a worker that is loaded anew goes on
-//! where the one before it was (`portcullis_core::limit`).
+//! Limits take tokens when the response is over; everything else is counted once the request is done, in whatever way
+//! it ended. The counters of limits are in Envoy's shared data, so that all workers count together and a worker that is
+//! loaded anew goes on where the one before it was (`portcullis_core::limit`). Usage is counted in the worker
+//! (`portcullis_core::ledger`), and handed over from there (`report`).
 
 use std::sync::Arc;
 
 use portcullis_core::decide::Admission;
 use portcullis_core::limit::{Answer, HEADER, Limits, POLICY_HEADER, Shared, Standing};
+use portcullis_core::outcome::{Outcome, StatusClass};
 use portcullis_core::usage::{Reader, Usage};
+use portcullis_core::wire::Counts;
 
-use crate::host::{self, Level, Map};
+use crate::host::{self, Headers, Level, Map};
 use crate::metrics::TokenUsage;
 use crate::worker::Worker;
 
@@ -37,70 +41,112 @@ fn name_of(slot: u32) -> String {
     [COUNTERS, itoa::Buffer::new().format(slot)].concat()
 }
 
-/// A limited request on its way.
+/// A request on its way.
 #[derive(Debug)]
 pub struct Call {
-    admission: Admission,
-    limits: Arc<Limits>,
-    standing: Standing,
-    /// What reads the response's tokens; from its headers on, and only if they are limited.
-    reader: Option<Reader>,
+    /// Who was let in, and where.
+    pub admission: Admission,
+    /// How the limits stood, if any hold the request.
+    standing: Option<Standing>,
+    /// What has gone by, and in the end what it used.
+    counts: Counts,
+    /// Of the response; `None` before there is one.
+    class: Option<StatusClass>,
+    /// What reads the response's tokens: from its headers to its end, and only if they are counted.
+    reader: Option<Box<Reader>>,
 }
 
 /// What the limits of an API say to a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it goes straight into the request's context")]
 pub enum Limited {
-    /// It passes; no limit holds it if there is no call.
-    Passes(Option<Box<Call>>),
+    /// It passes.
+    Passes(Call),
     /// It does not.
     Refused(Arc<Limits>, Standing),
     /// Nobody knows.
     Unknown,
 }
 
+/// What is looked at of a response's headers.
+#[derive(Default)]
+struct Seen<'h> {
+    status: Option<&'h [u8]>,
+    content_type: Option<&'h [u8]>,
+    content_encoding: Option<&'h [u8]>,
+}
+
+impl<'h> Seen<'h> {
+    fn of(headers: &'h Headers) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                b":status" => _ = seen.status.get_or_insert(value),
+                b"content-type" => _ = seen.content_type.get_or_insert(value),
+                b"content-encoding" => _ = seen.content_encoding.get_or_insert(value),
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
 impl Call {
     /// Asks the limits.
-    pub fn admit(worker: &mut Worker, admission: &Admission) -> Limited {
+    pub fn admit(worker: &mut Worker, admission: Admission) -> Limited {
+        let passes = |admission, standing| {
+            Limited::Passes(Self { admission, standing, counts: Counts::default(), class: None, reader: None })
+        };
         let Some(limits) = &admission.limits else {
-            return Limited::Passes(None);
+            return passes(admission, None);
         };
         let answer = worker.limiter.admit(&SharedValues, limits, admission.counted(limits), host::monotonic_ns);
         if let Answer::Passes(standing) | Answer::Refused(standing) = &answer
             && standing.would_refuse(limits)
         {
-            worker.metrics.count_observed(admission.api);
+            worker.metrics.count_observed(admission.caller.api);
         }
-        let limits = Arc::clone(limits);
         match answer {
-            Answer::Passes(standing) => {
-                if limits.policy().counts_tokens() {
-                    // Compressed responses cannot be read. An upstream that compresses all the same is not counted.
-                    host::set_header(Map::RequestHeaders, "accept-encoding", "identity");
-                }
-                Limited::Passes(Some(Box::new(Self { admission: admission.clone(), limits, standing, reader: None })))
-            }
-            Answer::Refused(standing) => Limited::Refused(limits, standing),
+            Answer::Passes(standing) => passes(admission, Some(standing)),
+            Answer::Refused(standing) => Limited::Refused(Arc::clone(limits), standing),
             Answer::Unknown => Limited::Unknown,
         }
     }
 
-    /// Tells the caller how the limits stand, and looks at what kind of response it is.
-    pub fn answer(&mut self) {
-        let set = |name, value: &str| host::set_header(Map::ResponseHeaders, name, value);
-        if !self.limits.policy_field().is_empty() {
-            set(POLICY_HEADER, self.limits.policy_field());
-            set(HEADER, &self.standing.field(&self.limits));
-        }
-        if self.limits.policy().counts_tokens() {
-            let header = |name| host::header(Map::ResponseHeaders, name);
-            let content_type = header("content-type").unwrap_or_default();
-            self.reader = Reader::for_content_type(&content_type, header("content-encoding").as_deref());
-        }
+    /// Whether somebody wants to know the tokens of the response.
+    pub fn counts_tokens(&self) -> bool {
+        let is_limited = || self.admission.limits.as_ref().is_some_and(|limits| limits.policy().counts_tokens());
+        self.admission.count_tokens || is_limited()
     }
 
-    /// Reads the piece of the response that is passing, of so many bytes.
-    pub fn read(&mut self, size: usize) {
-        let Some(reader) = &mut self.reader else { return };
+    /// Counts a piece of the request that is passing, of so many bytes.
+    pub const fn sent(&mut self, size: usize) {
+        self.counts.request_bytes = self.counts.request_bytes.saturating_add(size as u64);
+    }
+
+    /// Tells the caller how the limits stand, and looks at what kind of response it is.
+    pub fn answer(&mut self) {
+        if let (Some(limits), Some(standing)) = (&self.admission.limits, &self.standing)
+            && !limits.policy_field().is_empty()
+        {
+            host::set_header(Map::ResponseHeaders, POLICY_HEADER, limits.policy_field());
+            host::set_header(Map::ResponseHeaders, HEADER, &standing.field(limits));
+        }
+        if !self.counts_tokens() {
+            self.class = class_of(host::header(Map::ResponseHeaders, ":status").as_deref());
+            return;
+        }
+        let headers = Headers::read(Map::ResponseHeaders);
+        let seen = headers.as_ref().map(Seen::of).unwrap_or_default();
+        self.class = class_of(seen.status);
+        let content_type = seen.content_type.unwrap_or_default();
+        self.reader = Reader::for_content_type(content_type, seen.content_encoding).map(Box::new);
+    }
+
+    /// Counts and reads the piece of the response that is passing, of so many bytes.
+    pub fn received(&mut self, size: usize) {
+        self.counts.response_bytes = self.counts.response_bytes.saturating_add(size as u64);
+        let Some(reader) = self.reader.as_mut().filter(|reader| reader.can_read()) else { return };
         let mut start = 0;
         while start < size {
             let part = host::response_body(start, PART_BYTES_MAX.min(size.saturating_sub(start)));
@@ -110,25 +156,60 @@ impl Call {
         }
     }
 
-    /// Takes the tokens that the request has used, once it is over in whatever way.
-    pub fn settle(self, worker: &mut Worker) {
-        if !self.limits.policy().counts_tokens() {
+    /// The response is over, or will not go on: takes the tokens that it used. More than once makes no difference.
+    pub fn end(&mut self, worker: &mut Worker) {
+        let Some(reader) = self.reader.take() else { return };
+        let usage = reader.finish();
+        let is_success = self.class == Some(StatusClass::Success);
+        let kind = match usage {
+            Usage::Read(_) => Some(TokenUsage::Read),
+            // What a refusal or an error does not state is nothing that anybody misses.
+            Usage::Estimated { .. } => is_success.then_some(TokenUsage::Estimated),
+            Usage::Unknown => is_success.then_some(TokenUsage::Unknown),
+        };
+        if let Some(kind) = kind {
+            let (prompt, completion) = usage.parts();
+            (self.counts.prompt_tokens, self.counts.completion_tokens) = (prompt, completion);
+            self.counts.estimated = u64::from(kind == TokenUsage::Estimated);
+            self.counts.unknown = u64::from(kind == TokenUsage::Unknown);
+            worker.metrics.count_token_usage(kind);
+            worker.metrics.count_tokens(prompt, completion);
+        }
+        self.charge(worker, usage);
+    }
+
+    /// Takes the tokens from the limits, if they count any.
+    fn charge(&self, worker: &mut Worker, usage: Usage) {
+        let (Some(limits), Some(standing)) = (&self.admission.limits, &self.standing) else { return };
+        if !limits.policy().counts_tokens() {
             return;
         }
-        let (kind, tokens) = match self.reader.map_or(Usage::Unknown, Reader::finish) {
-            Usage::Read(tokens) => (TokenUsage::Read, tokens.total),
-            Usage::Estimated { prompt, completion } => (TokenUsage::Estimated, prompt.saturating_add(completion)),
-            Usage::Unknown => (TokenUsage::Unknown, 0),
+        let tokens = match usage {
+            Usage::Read(tokens) => tokens.total,
+            Usage::Estimated { prompt, completion } => prompt.saturating_add(completion),
+            Usage::Unknown => 0,
         };
-        worker.metrics.count_token_usage(kind);
         // The policy may have changed since the request came. Without one now there is nothing to take from.
-        let now = worker.replica.directory().and_then(|directory| directory.apis.limits(self.admission.api));
-        let Some(limits) = now.filter(|limits| tokens > 0 && limits.policy().counts_tokens()) else { return };
-        let short = if Arc::ptr_eq(limits, &self.limits) { self.standing.short } else { 0 };
-        let counted = self.admission.counted(limits);
+        let now = worker.replica.directory().and_then(|directory| directory.apis.limits(self.admission.caller.api));
+        let Some(now) = now.filter(|now| tokens > 0 && now.policy().counts_tokens()) else { return };
+        let short = if Arc::ptr_eq(now, limits) { standing.short } else { 0 };
+        let counted = self.admission.counted(now);
         let bill = (tokens, short);
-        if !worker.limiter.charge(&SharedValues, limits, counted, host::monotonic_ns(), bill) {
+        if !worker.limiter.charge(&SharedValues, now, counted, host::monotonic_ns(), bill) {
             host::log(Level::Warn, "portcullis: tokens could not be taken from a rate limit: its counters are full");
         }
     }
+
+    /// Counts the request, which is done.
+    pub fn settle(mut self, worker: &mut Worker) {
+        self.end(worker);
+        let outcome = self.class.map_or(Outcome::Unanswered, Outcome::Answered);
+        worker.metrics.count_response(self.class);
+        worker.ledger.count(self.admission.caller.account(outcome), Counts { requests: 1, ..self.counts });
+    }
+}
+
+fn class_of(status: Option<&[u8]>) -> Option<StatusClass> {
+    let status = str::from_utf8(status?).ok()?.parse().ok()?;
+    Some(StatusClass::of(status))
 }

@@ -4,6 +4,8 @@
 //! environment, through `host_env_keys` of the virtual machine's configuration. A configuration that is wrong
 //! in any way is refused, and Envoy then refuses the listener or keeps the one before.
 
+use std::ops::RangeInclusive;
+
 use portcullis_core::decide::Rules;
 use portcullis_core::key::Brand;
 use portcullis_core::path::SafePath;
@@ -22,7 +24,12 @@ pub struct Config {
     pub realm: String,
     /// How long a request waits for the first key set, in milliseconds.
     pub hold_ms: u32,
+    /// How often a worker reports what it has counted, in milliseconds.
+    pub report_interval_ms: u32,
 }
+
+/// The shortest and the longest `report_interval_ms`.
+const REPORT_INTERVAL_MS: RangeInclusive<u32> = 100..=60_000;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +42,8 @@ pub enum ConfigError {
     Realm,
     #[error("`exempt_paths` holds {0:?}, which is not a plain path")]
     ExemptPath(String),
+    #[error("`report_interval_ms` is 100 to 60000, not {0}")]
+    ReportInterval(u32),
     #[error(
         "the environment variable {0}, which must hold the gateway's token, is missing, empty or not printable: is \
          it listed in vm_config.environment_variables.host_env_keys?"
@@ -52,6 +61,8 @@ struct Document {
     realm: String,
     #[serde(default = "default_hold_ms")]
     hold_ms: u32,
+    #[serde(default = "default_report_interval_ms")]
+    report_interval_ms: u32,
     #[serde(default)]
     exempt_paths: Vec<String>,
     #[serde(default = "default_token_env")]
@@ -64,6 +75,10 @@ fn default_realm() -> String {
 
 const fn default_hold_ms() -> u32 {
     2_000
+}
+
+const fn default_report_interval_ms() -> u32 {
+    5_000
 }
 
 fn default_token_env() -> String {
@@ -85,6 +100,9 @@ impl Config {
         if let Some(path) = document.exempt_paths.iter().find(|path| !plain(path)) {
             return Err(ConfigError::ExemptPath(path.clone()));
         }
+        if !REPORT_INTERVAL_MS.contains(&document.report_interval_ms) {
+            return Err(ConfigError::ReportInterval(document.report_interval_ms));
+        }
         let token = environment(&document.token_env)
             .filter(|token| !token.is_empty() && is_printable(token))
             .ok_or(ConfigError::Token(document.token_env))?;
@@ -94,6 +112,7 @@ impl Config {
             rules: Rules { brand: document.brand, exempt_paths: document.exempt_paths },
             realm: document.realm,
             hold_ms: document.hold_ms,
+            report_interval_ms: document.report_interval_ms,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What each worker shows of itself in Envoy's statistics, `portcullis_worker_…`.
+//! What each worker shows of itself in Envoy's statistics, `portcullis_worker_…`
+//! and `portcullis_unreported_rows`.
 //!
 //! All workers of an Envoy share its statistics, so each has a number of its own (`portcullis_core::slots`) as a label.
 //! Whoever finds that another worker is gone sets that one's gauges to zero: Envoy forgets no gauge. Whatever fails here
@@ -24,7 +25,18 @@ pub struct Figures {
     pub contact_age_ms: u64,
     /// The longest time for which it kept its own requests waiting.
     pub longest_pause_us: u64,
+    /// How many rows of usage the control plane has not taken in.
+    pub unreported_rows: u64,
 }
+
+/// What they are called, in the same order.
+const NAMES: [&str; 5] = [
+    "portcullis_worker_revision",
+    "portcullis_worker_keys",
+    "portcullis_worker_contact_age_milliseconds",
+    "portcullis_worker_longest_pause_microseconds",
+    "portcullis_unreported_rows",
+];
 
 /// The gauges of one worker.
 #[derive(Debug)]
@@ -38,7 +50,7 @@ pub struct Gauges {
 #[derive(Debug, Clone, Copy)]
 struct Defined {
     slot: usize,
-    ids: [Option<u32>; 4],
+    ids: [Option<u32>; NAMES.len()],
 }
 
 impl Gauges {
@@ -78,13 +90,13 @@ impl Gauges {
 
 impl Defined {
     fn new(slot: usize) -> Self {
-        let names = ["revision", "keys", "contact_age_milliseconds", "longest_pause_microseconds"];
-        Self { slot, ids: names.map(|name| host::define_gauge(&format!("portcullis_worker_{name}.worker.{slot}"))) }
+        Self { slot, ids: NAMES.map(|name| host::define_gauge(&format!("{name}.worker.{slot}"))) }
     }
 
     fn set(self, figures: Figures) {
-        let Figures { revision, keys, contact_age_ms, longest_pause_us } = figures;
-        for (id, value) in self.ids.into_iter().zip([revision, keys, contact_age_ms, longest_pause_us]) {
+        let Figures { revision, keys, contact_age_ms, longest_pause_us, unreported_rows } = figures;
+        let values = [revision, keys, contact_age_ms, longest_pause_us, unreported_rows];
+        for (id, value) in self.ids.into_iter().zip(values) {
             if let Some(id) = id {
                 host::set_gauge(id, value);
             }

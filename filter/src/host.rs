@@ -27,6 +27,7 @@ const GRPC_STATUS_UNSET: i32 = -1;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_done() -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -310,10 +311,16 @@ fn serialized(headers: &[(&str, String)]) -> Vec<u8> {
     bytes
 }
 
-/// Sends a `GET` to a cluster; the answer comes as a callback with the number that is returned. `None` if there
-/// is no such cluster or it takes no request now.
-pub fn call(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> Option<u32> {
-    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+/// Sends a request to a cluster; `headers` begin with `:method`, `:path` and `:authority`. The answer comes as a
+/// callback with the number that is returned. `None` if there is no such cluster or it takes no request now.
+pub fn call(cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// Lets the root context, which has said that it is not done, be deleted once this callback has returned.
+pub fn done() {
+    // SAFETY: no pointer is passed.
+    unsafe { proxy_done() };
 }
 
 /// A value that all workers of this Envoy share, and its version. `None` if there is none.

@@ -5,7 +5,7 @@
 
 use std::cell::LazyCell;
 
-use portcullis_core::decide::{Admission, Decision, Request, decide};
+use portcullis_core::decide::{Admission, Caller, Decision, Request, decide};
 use portcullis_core::limit::{HEADER, Limits, POLICY_HEADER, Standing};
 use portcullis_core::verdict::Refusal;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -18,11 +18,15 @@ use crate::worker::{Shared, Worker};
 /// Header names that begin so are ours: a caller's are removed, whatever the path.
 const RESERVED_PREFIX: &[u8] = b"x-portcullis-";
 
+/// The one encoding of responses that can be read.
+const IDENTITY: &str = "identity";
+
 /// What becomes of a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it goes straight into the request's context")]
 pub enum Ruling {
-    /// It goes on to the upstream. There may be something to do for it still.
-    Pass(Option<Box<Call>>),
+    /// It goes on to the upstream. What is still to be done for it is nothing only on exempt paths.
+    Pass(Option<Call>),
     /// It has been answered.
     Answered,
     /// It cannot be judged yet.
@@ -33,8 +37,8 @@ pub enum Ruling {
 pub struct Gate {
     context: u32,
     worker: Shared,
-    call: Option<Box<Call>>,
-    /// Whether the request waited for the key set, so that the worker keeps its call.
+    call: Option<Call>,
+    /// Whether the request waited for the key set, so that the worker may still have its call.
     was_held: bool,
 }
 
@@ -43,6 +47,29 @@ impl Gate {
     pub const fn new(context: u32, worker: Shared) -> Self {
         Self { context, worker, call: None, was_held: false }
     }
+
+    /// What is still to be done for the request, if it was let pass.
+    fn call(&mut self) -> Option<&mut Call> {
+        if self.was_held
+            && self.call.is_none()
+            && let Ok(mut worker) = self.worker.try_borrow_mut()
+        {
+            self.call = worker.take_call(self.context);
+            // It is in no queue any more.
+            self.was_held = self.call.is_none();
+        }
+        self.call.as_mut()
+    }
+
+    /// The response is over: what it used is taken before its end reaches the caller, who may then send the next
+    /// request.
+    fn end(&mut self) {
+        if let Some(call) = &mut self.call
+            && let Ok(mut worker) = self.worker.try_borrow_mut()
+        {
+            call.end(&mut worker);
+        }
+    }
 }
 
 impl Context for Gate {
@@ -50,10 +77,8 @@ impl Context for Gate {
         if (self.was_held || self.call.is_some())
             && let Ok(mut worker) = self.worker.try_borrow_mut()
         {
-            if self.was_held {
-                worker.forget(self.context);
-            }
-            if let Some(call) = self.call.take() {
+            let held = if self.was_held { worker.forget(self.context) } else { None };
+            if let Some(call) = self.call.take().or(held) {
                 call.settle(&mut worker);
             }
         }
@@ -64,7 +89,7 @@ impl Context for Gate {
 impl HttpContext for Gate {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let Ok(mut worker) = self.worker.try_borrow_mut() else {
-            refuse("", Refusal::NotReady);
+            answer(Refusal::NotReady, "", || 0);
             return Action::Pause;
         };
         match judge(&mut worker) {
@@ -83,29 +108,35 @@ impl HttpContext for Gate {
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if self.was_held
-            && let Ok(mut worker) = self.worker.try_borrow_mut()
-        {
-            self.call = worker.take_call(self.context);
-        }
-        if let Some(call) = &mut self.call {
-            call.answer();
+    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(call) = self.call() {
+            call.sent(size);
         }
         Action::Continue
     }
 
-    /// What a response has used is taken before its end reaches the caller, who may then send the next request.
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if let Some(call) = self.call() {
+            call.answer();
+        }
+        if end_of_stream {
+            self.end();
+        }
+        Action::Continue
+    }
+
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if let Some(call) = &mut self.call {
-            call.read(size);
+        if let Some(call) = self.call() {
+            call.received(size);
         }
-        if end_of_stream
-            && let Ok(mut worker) = self.worker.try_borrow_mut()
-            && let Some(call) = self.call.take()
-        {
-            call.settle(&mut worker);
+        if end_of_stream {
+            self.end();
         }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.end();
         Action::Continue
     }
 
@@ -125,6 +156,8 @@ struct Seen<'h> {
     authority: Option<&'h [u8]>,
     /// The first two: more than one is one too many.
     authorizations: [Option<&'h [u8]>; 2],
+    /// Whether a compressed response is wanted.
+    accepts_encodings: bool,
     has_reserved: bool,
 }
 
@@ -139,6 +172,7 @@ impl<'h> Seen<'h> {
                     let [first, second] = &mut seen.authorizations;
                     _ = if first.is_none() { first } else { second }.insert(value);
                 }
+                b"accept-encoding" => seen.accepts_encodings |= value != IDENTITY.as_bytes(),
                 _ => seen.has_reserved |= is_reserved(name),
             }
         }
@@ -171,30 +205,34 @@ pub fn judge(worker: &mut Worker) -> Ruling {
     }
     // Of refused requests too: access logs show these headers.
     let cleaned = !seen.has_reserved || remove_reserved(Map::RequestHeaders, &headers);
-    let passed = match decision {
-        Decision::Refused(refusal) => Err(refusal),
+    match decision {
+        Decision::Refused { refusal, by } => refuse(worker, refusal, by),
+        Decision::Undecided => refuse(worker, Refusal::NotReady, None),
         // The host has not done what it was told to, so what would go upstream cannot be trusted.
-        _ if !cleaned => Err(Refusal::NotReady),
-        Decision::Undecided => Err(Refusal::NotReady),
-        Decision::Exempt => Ok(("exempt", None)),
-        Decision::Allowed(admission) => match Call::admit(worker, &admission) {
-            Limited::Passes(call) if admit(&admission) => Ok(("allowed", call)),
-            Limited::Passes(_) | Limited::Unknown => Err(Refusal::NotReady),
-            Limited::Refused(limits, standing) => {
-                return refuse_by_limits(worker, &limits, &standing);
+        Decision::Exempt if !cleaned => refuse(worker, Refusal::NotReady, None),
+        Decision::Exempt => {
+            worker.metrics.count_request("exempt");
+            Ruling::Pass(None)
+        }
+        Decision::Allowed(admission) if !cleaned => refuse(worker, Refusal::NotReady, Some(admission.caller)),
+        Decision::Allowed(admission) => let_pass(worker, admission, seen.accepts_encodings),
+    }
+}
+
+/// Asks the limits, and makes the selected request what the upstream is to see of it.
+fn let_pass(worker: &mut Worker, admission: Admission, accepts_encodings: bool) -> Ruling {
+    let caller = admission.caller;
+    match Call::admit(worker, admission) {
+        Limited::Passes(call) if introduce(&call.admission) => {
+            if accepts_encodings && call.counts_tokens() {
+                // Of an upstream that compresses all the same it is not known what was used.
+                host::set_header(Map::RequestHeaders, "accept-encoding", IDENTITY);
             }
-        },
-    };
-    match passed {
-        Ok((outcome, call)) => {
-            worker.metrics.count_request(outcome);
-            Ruling::Pass(call)
+            worker.metrics.count_request("allowed");
+            Ruling::Pass(Some(call))
         }
-        Err(refusal) => {
-            refuse(&worker.config.realm, refusal);
-            worker.metrics.count_request(refusal.row().label);
-            Ruling::Answered
-        }
+        Limited::Passes(_) | Limited::Unknown => refuse(worker, Refusal::NotReady, Some(caller)),
+        Limited::Refused(limits, standing) => refuse_by_limits(worker, caller, &limits, &standing),
     }
 }
 
@@ -208,27 +246,36 @@ fn trap_if_asked(headers: &Headers) {
 
 /// Answers the selected request with 503: it has waited long enough, or cannot be judged.
 pub fn give_up(worker: &mut Worker) {
-    refuse(&worker.config.realm, Refusal::NotReady);
-    worker.metrics.count_request(Refusal::NotReady.row().label);
+    refuse(worker, Refusal::NotReady, None);
+}
+
+/// Refuses the selected request, and counts it.
+fn refuse(worker: &mut Worker, refusal: Refusal, by: Option<Caller>) -> Ruling {
+    let replica = &worker.replica;
+    // Only what hangs on a key set hangs on the time, which has come with it.
+    answer(refusal, &worker.config.realm, || replica.now_ms(host::monotonic_ms()).unwrap_or(0));
+    worker.count_refused(refusal, by);
+    Ruling::Answered
 }
 
 /// Answers the selected request with 429, and says when to come again.
-fn refuse_by_limits(worker: &mut Worker, limits: &Limits, standing: &Standing) -> Ruling {
+fn refuse_by_limits(worker: &mut Worker, caller: Caller, limits: &Limits, standing: &Standing) -> Ruling {
     let row = Refusal::RateLimited.row();
-    let mut headers = Refusal::RateLimited.headers(&worker.config.realm);
+    let mut headers = Refusal::RateLimited.headers(&worker.config.realm, || 0);
     if !limits.policy_field().is_empty() {
         headers.push((POLICY_HEADER, limits.policy_field().to_owned()));
         headers.push((HEADER, standing.field(limits)));
     }
     headers.extend(standing.retry_after(limits).map(|seconds| ("retry-after", seconds)));
     host::respond(row.status, &details_of(row.label), &headers, &standing.body(limits));
-    worker.metrics.count_request(row.label);
+    worker.count_refused(Refusal::RateLimited, Some(caller));
     Ruling::Answered
 }
 
-/// Tells the upstream who calls. A caller's headers of these names have been removed before. False if the host did not do all of it.
-fn admit(admission: &Admission) -> bool {
-    let Admission { key, owner, api, .. } = admission;
+/// Tells the upstream who calls. A caller's headers of these names have been removed before. False if the host did not
+/// do all of it.
+fn introduce(admission: &Admission) -> bool {
+    let Admission { caller: Caller { key, api, .. }, owner, .. } = admission;
     (admission.forward_credential || host::remove_header(Map::RequestHeaders, b"authorization"))
         && host::add_request_header("x-portcullis-key-id", key.text().as_ref())
         && host::add_request_header("x-portcullis-organization", owner.organization.text().as_ref())
@@ -254,9 +301,9 @@ fn is_reserved(name: &[u8]) -> bool {
 }
 
 /// Answers the selected request. If it has been answered already, it needs no second one.
-fn refuse(realm: &str, refusal: Refusal) {
+fn answer(refusal: Refusal, realm: &str, now_ms: impl FnOnce() -> u64) {
     let row = refusal.row();
-    host::respond(row.status, &details_of(row.label), &refusal.headers(realm), &refusal.body());
+    host::respond(row.status, &details_of(row.label), &refusal.headers(realm, now_ms), &refusal.body());
 }
 
 /// What Envoy's access log says of a refusal.

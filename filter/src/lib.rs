@@ -7,10 +7,12 @@
 //! | `host` | every host call there is, and nothing else makes one |
 //! | `config` | the plugin configuration |
 //! | `root` | one worker's life: it follows the control plane, keeps time, publishes metrics |
+//! | `identity` | who the worker is |
 //! | `link` | its conversation with the control plane |
+//! | `report` | how it hands over what it has counted |
 //! | `worker` | what the root context and the request contexts of one worker share |
 //! | `http` | one request: headers in, verdict out |
-//! | `call` | what is still to be done for a limited request that was let pass |
+//! | `call` | what is still to be done for a request that was let pass |
 //! | `metrics` | counters, gathered in the worker and published by the second |
 //! | `gauges` | what each worker shows of itself |
 //!
@@ -34,8 +36,10 @@ mod config;
 mod gauges;
 mod host;
 mod http;
+mod identity;
 mod link;
 mod metrics;
+mod report;
 mod root;
 mod worker;
 

@@ -20,14 +20,10 @@ const PAUSE_MS: u32 = 1_000;
 const PAGE_TIMEOUT_MS: u64 = 30_000;
 /// How long an answer may take that has already been held back for as long as it was asked to be.
 const GRACE_MS: RangeInclusive<u64> = 1_000..=10_000;
-/// The longest node id that is told to the control plane, in bytes.
-const NODE_BYTES_MAX: usize = 128;
 
-/// The poll that the worker has, and what it says about itself with it.
+/// The poll that the worker has.
+#[derive(Debug, Default)]
 pub struct Link {
-    /// This start of the virtual machine, told apart from every other.
-    name: String,
-    node: String,
     poll: PollState,
     /// When the first poll was sent, to tell how long the first key set took.
     first_poll_ms: Option<u64>,
@@ -47,25 +43,13 @@ enum PollState {
     Answered,
 }
 
-impl Default for Link {
+impl Default for PollState {
     fn default() -> Self {
-        Self {
-            name: String::new(),
-            node: "-".to_owned(),
-            poll: PollState::DueAt(0),
-            first_poll_ms: None,
-            is_ready: false,
-        }
+        Self::DueAt(0)
     }
 }
 
 impl Link {
-    /// Finds out who the worker is: a random number, and Envoy's node id.
-    pub fn introduce(&mut self) {
-        self.name = format!("{:016x}", host::random());
-        self.node = node();
-    }
-
     /// Whether the callout with this number is the poll.
     pub fn awaits(&self, callout: u32) -> bool {
         matches!(self.poll, PollState::UnderWay { number, .. } if number == callout)
@@ -128,13 +112,13 @@ impl Link {
             (":path", path.as_str()),
             (":authority", worker.config.cluster.as_str()),
             ("authorization", authorization.as_str()),
-            (WORKER_HEADER, self.name.as_str()),
-            (NODE_HEADER, self.node.as_str()),
+            (WORKER_HEADER, worker.identity.name.as_str()),
+            (NODE_HEADER, worker.identity.node.as_str()),
             (MEMORY_HEADER, memory.as_str()),
         ];
         headers.extend(lease.as_deref().map(|lease| (LEASE_HEADER, lease)));
         let timeout_ms = timeout_ms(poll);
-        match host::call(&worker.config.cluster, headers, Duration::from_millis(timeout_ms)) {
+        match host::call(&worker.config.cluster, headers, None, Duration::from_millis(timeout_ms)) {
             Some(number) => {
                 let overdue_ms = sent_ms.saturating_add(timeout_ms.saturating_mul(2));
                 self.poll = PollState::UnderWay { number, overdue_ms };
@@ -212,14 +196,6 @@ fn timeout_ms(poll: Poll) -> u64 {
         }
         Ask::Everything | Ask::Part { .. } | Ask::CatchUp { .. } => PAGE_TIMEOUT_MS,
     }
-}
-
-/// Envoy's node id, as far as a header can hold it.
-fn node() -> String {
-    let id = host::property("xds\0node\0id").unwrap_or_default();
-    let visible = id.into_iter().filter(u8::is_ascii_graphic).map(char::from);
-    let node = visible.take(NODE_BYTES_MAX).collect::<String>();
-    if node.is_empty() { "-".to_owned() } else { node }
 }
 
 /// Any random number.

@@ -1,7 +1,7 @@
 //! One worker's life: it follows the control plane, keeps time and publishes metrics.
 //!
 //! Envoy gives each worker a virtual machine with one root context. That context keeps one long poll open to the
-//! control plane (`link`). Requests that came before the first key set are judged as soon as it is in, or refused when
+//! control plane (`link`), and reports what has been used (`report`). Requests that came before the first key set are judged as soon as it is in, or refused when
 //! their time is up.
 //!
 //! The requests of a worker wait while one of these callbacks runs, so each does a bounded part of what there is to
@@ -19,8 +19,10 @@ use crate::config::Config;
 use crate::gauges::{Figures, Gauges};
 use crate::host::{self, Level};
 use crate::http::{self, Gate, Ruling};
+use crate::identity::Identity;
 use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::report::Reporter;
 use crate::worker::{Shared, Worker};
 
 /// How often a worker with nothing urgent to do wakes up: metrics are at most this old.
@@ -37,6 +39,9 @@ pub struct Root {
     context: u32,
     worker: Shared,
     link: Link,
+    reporter: Reporter,
+    /// Whether Envoy has asked it to end.
+    is_closing: bool,
     gauges: Gauges,
     began_ms: u64,
     tick_ms: u32,
@@ -51,6 +56,8 @@ impl Root {
             context,
             worker: Shared::default(),
             link: Link::default(),
+            reporter: Reporter::default(),
+            is_closing: false,
             gauges: Gauges::new(host::random()),
             began_ms: host::monotonic_ms(),
             tick_ms: 0,
@@ -60,16 +67,20 @@ impl Root {
     }
 
     /// Runs a callback, in which `work` comes first, and keeps how long it kept requests waiting.
-    fn run(&mut self, work: impl FnOnce(&mut Link, &mut Worker)) {
+    fn run(&mut self, work: impl FnOnce(&mut Self, &mut Worker)) {
         let start_us = host::monotonic_us();
         let shared = Rc::clone(&self.worker);
         let Ok(mut worker) = shared.try_borrow_mut() else {
             return;
         };
-        work(&mut self.link, &mut worker);
+        work(self, &mut worker);
+        worker.keep_time();
         self.release_held(&mut worker);
         self.publish(&mut worker);
         self.adjust_tick(&worker);
+        if self.is_closing && self.reporter.is_closed(&worker) {
+            host::done();
+        }
         let pause_us = host::monotonic_us().saturating_sub(start_us);
         self.longest_pause_us = self.longest_pause_us.max(pause_us);
     }
@@ -115,6 +126,7 @@ impl Root {
             keys: u64::try_from(keys).unwrap_or(u64::MAX),
             contact_age_ms: replica.staleness_ms(now_ms).unwrap_or(now_ms.saturating_sub(self.began_ms)),
             longest_pause_us: self.longest_pause_us,
+            unreported_rows: u64::try_from(worker.ledger.unreported_rows()).unwrap_or(u64::MAX),
         });
         worker.tend_leases(workers);
     }
@@ -124,8 +136,8 @@ impl Root {
         let is_ready = worker.replica.directory().is_some();
         let tick_ms = if self.link.has_work() || (is_ready && worker.holds_any()) {
             TICK_WORK_MS
-        } else if self.link.is_waiting() && is_ready {
-            TICK_IDLE_MS
+        } else if self.link.is_waiting() && is_ready && !self.is_closing {
+            TICK_IDLE_MS.min(worker.config.report_interval_ms)
         } else {
             TICK_SOON_MS
         };
@@ -139,8 +151,21 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, number: u32, _headers: usize, body_size: usize, _trailers: usize) {
         if self.link.awaits(number) {
-            self.run(|link, worker| link.receive(worker, body_size));
+            self.run(|root, worker| root.link.receive(worker, body_size));
+        } else if self.reporter.awaits(number) {
+            self.run(|root, worker| root.reporter.receive(worker, body_size));
         }
+    }
+
+    /// A new configuration takes over, or Envoy stops: hands over what is left, and asks for the time to do so.
+    fn on_done(&mut self) -> bool {
+        let shared = Rc::clone(&self.worker);
+        let Ok(mut worker) = shared.try_borrow_mut() else {
+            return true;
+        };
+        self.is_closing = self.reporter.close(&mut worker);
+        self.adjust_tick(&worker);
+        !self.is_closing
     }
 }
 
@@ -158,15 +183,21 @@ impl RootContext for Root {
         let Ok(mut worker) = shared.try_borrow_mut() else {
             return false;
         };
+        self.reporter.begin(config.report_interval_ms);
         worker.config = config;
         worker.metrics = Metrics::define();
-        self.link.introduce();
+        worker.identity = Identity::find();
         self.adjust_tick(&worker);
         true
     }
 
     fn on_tick(&mut self) {
-        self.run(Link::tick);
+        self.run(|root, worker| {
+            if !root.is_closing {
+                root.link.tick(worker);
+            }
+            root.reporter.tick(worker);
+        });
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {

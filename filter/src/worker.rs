@@ -8,12 +8,18 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use portcullis_core::decide::Caller;
+use portcullis_core::ledger::Ledger;
 use portcullis_core::limit::Limiter;
+use portcullis_core::outcome::Outcome;
 use portcullis_core::sync::Replica;
+use portcullis_core::verdict::Refusal;
+use portcullis_core::wire::Counts;
 
 use crate::call::{self, Call};
 use crate::config::Config;
 use crate::host;
+use crate::identity::Identity;
 use crate::metrics::Metrics;
 
 /// The most requests that wait for the first key set; what comes after them is refused at once.
@@ -26,15 +32,19 @@ const LEASES_RETURNED_MAX: usize = 256;
 pub struct Worker {
     /// The plugin configuration.
     pub config: Config,
+    /// Who the worker is.
+    pub identity: Identity,
     /// The key set, and how far it follows the control plane.
     pub replica: Replica,
     /// The counters.
     pub metrics: Metrics,
     /// The rate limits.
     pub limiter: Limiter,
+    /// What has been used and not yet been reported.
+    pub ledger: Ledger,
     held: VecDeque<Held>,
-    /// By context: requests that were held and then let pass, until their responses come.
-    calls: HashMap<u32, Box<Call>>,
+    /// By context: requests that were held and then let pass, until something of them passes.
+    calls: HashMap<u32, Call>,
 }
 
 /// The handle on it that every context has.
@@ -58,22 +68,37 @@ impl Worker {
         true
     }
 
-    /// Forgets a request that has gone away.
-    pub fn forget(&mut self, context: u32) {
+    /// Forgets a request that was held and has gone away. Gives back what is still to be done for it if it was let pass.
+    pub fn forget(&mut self, context: u32) -> Option<Call> {
         self.held.retain(|held| held.context != context);
-        self.calls.remove(&context);
+        self.calls.remove(&context)
     }
 
     /// Keeps what is still to be done for a request that was held and then let pass.
-    pub fn keep_call(&mut self, context: u32, call: Option<Box<Call>>) {
+    pub fn keep_call(&mut self, context: u32, call: Option<Call>) {
         if let Some(call) = call {
             self.calls.insert(context, call);
         }
     }
 
     /// What is still to be done for such a request.
-    pub fn take_call(&mut self, context: u32) -> Option<Box<Call>> {
+    pub fn take_call(&mut self, context: u32) -> Option<Call> {
         self.calls.remove(&context)
+    }
+
+    /// Counts a refused request, as whose usage it is if that is known.
+    pub fn count_refused(&mut self, refusal: Refusal, by: Option<Caller>) {
+        self.metrics.count_request(refusal.row().label);
+        if let Some(caller) = by {
+            self.ledger.count(caller.account(Outcome::Refused(refusal)), Counts { requests: 1, ..Counts::default() });
+        }
+    }
+
+    /// Tells the ledger what time it is. To be called before anything is judged by a new directory, and once a second.
+    pub fn keep_time(&mut self) {
+        if let Some(now_ms) = self.replica.now_ms(host::monotonic_ms()) {
+            self.ledger.tick(now_ms);
+        }
     }
 
     /// Lets other workers have what this one has taken of limits and does not use. To be called once a second, with the

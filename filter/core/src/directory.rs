@@ -47,6 +47,12 @@ impl Directory {
         Self { apis: ApiTable::default(), keys: KeyTable::with_capacity(keys), over_budget: HashSet::new() }
     }
 
+    /// Whether this organization has used up its budget.
+    pub fn is_over_budget(&self, organization: OrganizationId) -> bool {
+        // Almost always there is none, and then nothing need be hashed.
+        !self.over_budget.is_empty() && self.over_budget.contains(&organization)
+    }
+
     /// Applies one record. Applying it again changes nothing.
     pub fn apply(&mut self, record: Record) -> Result<(), ApplyError> {
         match record {

@@ -14,11 +14,13 @@
 //! | [`credential`] | the key that a request presents |
 //! | [`verdict`], [`outcome`] | every verdict there is: its status, code, challenge and body; how requests end |
 //! | [`decide`] | the decision itself |
+//! | [`month`] | when budgets begin anew |
 //! | [`limit`] | rate limits, exact across the workers of one Envoy |
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
 //! | [`push`] | what a control plane tells its workers, and what it knows of them |
+//! | [`ledger`] | what a worker has counted and not yet handed over |
 //! | [`usage`] | how many tokens a response used, read in passing |
 //! | [`slots`] | how the workers of one Envoy are told apart in its statistics |
 //!
@@ -45,7 +47,9 @@ pub mod directory;
 pub mod id;
 pub mod intern;
 pub mod key;
+pub mod ledger;
 pub mod limit;
+pub mod month;
 pub mod outcome;
 pub mod path;
 pub mod push;

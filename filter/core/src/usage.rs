@@ -38,7 +38,7 @@ pub enum Usage {
         /// One for each event that is a JSON object.
         completion: u64,
     },
-    /// The response is a document that says nothing of usage.
+    /// The response is a document that says nothing of usage, or could not be read.
     Unknown,
 }
 
@@ -53,6 +53,20 @@ pub struct Tokens {
     pub total: u64,
 }
 
+impl Usage {
+    /// Tokens of the prompt and of the completion, as far as they are known. A total of which nothing is known but that
+    /// is one of prompts.
+    pub const fn parts(self) -> (u64, u64) {
+        match self {
+            Self::Read(Tokens { prompt: 0, completion: 0, total }) => (total, 0),
+            Self::Read(Tokens { prompt, completion, .. }) | Self::Estimated { prompt, completion } => {
+                (prompt, completion)
+            }
+            Self::Unknown => (0, 0),
+        }
+    }
+}
+
 /// The largest number that is taken for one of tokens.
 pub const TOKENS_MAX: u64 = 1_000_000_000_000;
 
@@ -64,20 +78,34 @@ pub struct Reader(Body);
 enum Body {
     Json(Document),
     Events(Events),
+    /// One of the two, compressed.
+    Compressed,
 }
 
 impl Reader {
-    /// A reader for a response with these headers, if it is JSON or a stream of events and not compressed.
+    /// A reader for a response with these headers, if it is JSON or a stream of events. One that is compressed has usage
+    /// as well, which nobody will know.
     pub fn for_content_type(content_type: &[u8], content_encoding: Option<&[u8]>) -> Option<Self> {
-        let encoding = content_encoding.unwrap_or_default().trim_ascii();
-        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
+        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is_stream = media_type.eq_ignore_ascii_case(b"text/event-stream");
+        if !is_stream && !is_json(media_type) {
             return None;
         }
-        let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        if media_type.eq_ignore_ascii_case(b"text/event-stream") {
-            return Some(Self(Body::Events(Events::default())));
+        let encoding = content_encoding.unwrap_or_default().trim_ascii();
+        let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
+        Some(Self(match (is_plain, is_stream) {
+            (true, true) => Body::Events(Events::default()),
+            (true, false) => Body::Json(Document::default()),
+            (false, _) => Body::Compressed,
+        }))
+    }
+
+    /// Whether there is anything to be read.
+    pub const fn can_read(&self) -> bool {
+        match self.0 {
+            Body::Json(_) | Body::Events(_) => true,
+            Body::Compressed => false,
         }
-        is_json(media_type).then(|| Self(Body::Json(Document::default())))
     }
 
     /// Reads on. Where one chunk ends and the next begins makes no difference.
@@ -85,6 +113,7 @@ impl Reader {
         match &mut self.0 {
             Body::Json(document) => document.feed(chunk),
             Body::Events(events) => events.feed(chunk),
+            Body::Compressed => {}
         }
     }
 
@@ -93,6 +122,7 @@ impl Reader {
         match self.0 {
             Body::Json(document) => document.usage().map_or(Usage::Unknown, |counts| Usage::Read(counts.tokens())),
             Body::Events(events) => events.finish(),
+            Body::Compressed => Usage::Unknown,
         }
     }
 }

@@ -7,6 +7,8 @@
 
 use serde::Serialize;
 
+use crate::month::next_month_ms;
+
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
@@ -53,9 +55,23 @@ pub struct Row {
     pub detail: &'static str,
     /// The challenge that goes with it.
     pub challenge: Challenge,
-    /// The value of `Retry-After` in seconds, where waiting helps.
-    pub retry_after_seconds: Option<u32>,
+    /// When it helps to come again.
+    pub retry: Retry,
 }
+
+/// When it helps to send a refused request again: the value of `Retry-After` (RFC 9110, section 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Nobody knows, or only whoever has refused it, as limits do.
+    Unsaid,
+    /// After so many seconds.
+    After(u64),
+    /// When the month turns (UTC). Clients that would try again at once are told not to.
+    NextMonth,
+}
+
+/// The header by which OpenAI's client libraries are told whether to try again by themselves.
+pub const SHOULD_RETRY_HEADER: &str = "x-should-retry";
 
 /// The `WWW-Authenticate` header of a refusal (RFC 6750, section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,14 +141,17 @@ impl Refusal {
             Self::UnsafePath => row(400, "invalid_path", "unsafe_path", "Invalid path",
                 "The path can be read in more than one way. Send it without empty, dot or encoded segments.",
                 Challenge::None),
-            Self::QuotaExceeded => row(429, "quota_exceeded", "quota_exceeded", "Budget used up",
-                "This API key or its organization has used up its budget of this month. It is lifted when the month turns (UTC).",
-                Challenge::None),
+            Self::QuotaExceeded => Row {
+                retry: Retry::NextMonth,
+                ..row(429, "quota_exceeded", "quota_exceeded", "Budget used up",
+                    "This API key or its organization has used up its budget of this month. A new one begins with the next month (UTC).",
+                    Challenge::None)
+            },
             Self::RateLimited => row(429, "rate_limit_exceeded", "rate_limited", "Rate limit reached",
                 "This API key has used up what this API allows it for now. Try again later.",
                 Challenge::None),
             Self::NotReady => Row {
-                retry_after_seconds: Some(1),
+                retry: Retry::After(1),
                 ..row(503, "not_ready", "not_ready", "Not ready",
                     "The gateway does not know which API keys are valid now. Try again in a moment.",
                     Challenge::None)
@@ -166,8 +185,9 @@ impl Refusal {
         serde_json::to_vec(&problem).unwrap_or_default()
     }
 
-    /// The headers of the refusal, lower case. `realm` must be free of `"` and `\`.
-    pub fn headers(self, realm: &str) -> Vec<(&'static str, String)> {
+    /// The headers of the refusal, lower case. `realm` must be free of `"` and `\`; `now_ms` gives milliseconds since the
+    /// Unix epoch by the control plane's clock.
+    pub fn headers(self, realm: &str, now_ms: impl FnOnce() -> u64) -> Vec<(&'static str, String)> {
         let row = self.row();
         let mut headers =
             vec![("content-type", "application/problem+json".to_owned()), ("cache-control", "no-store".to_owned())];
@@ -180,14 +200,21 @@ impl Refusal {
                 headers.push(("www-authenticate", format!("Bearer realm=\"{realm}\", error=\"{error}\"")))
             }
         }
-        if let Some(seconds) = row.retry_after_seconds {
-            headers.push(("retry-after", seconds.to_string()));
+        match row.retry {
+            Retry::Unsaid => {}
+            Retry::After(seconds) => headers.push(("retry-after", seconds.to_string())),
+            Retry::NextMonth => {
+                let now_ms = now_ms();
+                let wait_ms = next_month_ms(now_ms).saturating_sub(now_ms);
+                headers.push(("retry-after", wait_ms.div_ceil(1_000).to_string()));
+                headers.push((SHOULD_RETRY_HEADER, "false".to_owned()));
+            }
         }
         headers
     }
 }
 
-/// A row without `Retry-After`.
+/// A row that says nothing of coming again.
 const fn row(
     status: u16,
     code: &'static str,
@@ -196,7 +223,7 @@ const fn row(
     detail: &'static str,
     challenge: Challenge,
 ) -> Row {
-    Row { status, code, label, title, detail, challenge, retry_after_seconds: None }
+    Row { status, code, label, title, detail, challenge, retry: Retry::Unsaid }
 }
 
 /// The `error.type` that OpenAI's own API uses with a status.
@@ -247,17 +274,28 @@ mod tests {
     fn deleted_and_mistyped_keys_look_the_same() {
         let (unknown, malformed) = (Refusal::UnknownKey, Refusal::MalformedKey);
         assert_eq!(unknown.body(), malformed.body());
-        assert_eq!(unknown.headers("r"), malformed.headers("r"));
+        assert_eq!(unknown.headers("r", || 0), malformed.headers("r", || 0));
     }
 
     #[test]
-    fn a_challenge_goes_with_every_401_and_waiting_with_every_503() {
+    fn a_challenge_goes_with_every_401_and_waiting_with_every_503_and_with_a_used_up_budget() {
         for refusal in Refusal::ALL {
             let row = refusal.row();
-            let names = refusal.headers("r").into_iter().map(|(name, _)| name);
+            let names = refusal.headers("r", || 0).into_iter().map(|(name, _)| name);
             let names = names.collect::<HashSet<_>>();
             assert!(row.status != 401 || names.contains("www-authenticate"), "{refusal:?}");
-            assert_eq!(row.status == 503, names.contains("retry-after"), "{refusal:?}");
+            let is_over_budget = refusal == Refusal::QuotaExceeded;
+            assert_eq!(row.status == 503 || is_over_budget, names.contains("retry-after"), "{refusal:?}");
+            assert_eq!(is_over_budget, names.contains(SHOULD_RETRY_HEADER), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_used_up_budget_comes_back_when_the_month_turns() {
+        let december_ms = 1_796_083_200_000;
+        for (before_ms, seconds) in [(1, "1"), (1_000, "1"), (1_001, "2"), (432_000_000, "432000")] {
+            let headers = Refusal::QuotaExceeded.headers("r", || december_ms - before_ms);
+            assert!(headers.contains(&("retry-after", seconds.to_owned())), "{headers:?}");
         }
     }
 

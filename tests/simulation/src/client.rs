@@ -96,11 +96,12 @@ impl World {
             Some(Focus::Reach | Focus::Bounds | Focus::Restore) | None => {}
         }
         match self.random.below(100) {
-            0..27 => self.issue(write),
-            27..50 => self.delete(write),
-            50..58 => self.reissue(write),
-            58..70 => self.reach_elsewhere(write),
-            70..86 => self.change_api(write),
+            0..26 => self.issue(write),
+            26..48 => self.delete(write),
+            48..56 => self.reissue(write),
+            56..67 => self.reach_elsewhere(write),
+            67..74 => self.change_budget(write),
+            74..87 => self.change_api(write),
             _ => self.change_gateway(write),
         }
     }
@@ -195,6 +196,20 @@ impl World {
         }
     }
 
+    /// An organization or a key uses up its budget, or gets a new one.
+    fn change_budget(&mut self, write: &mut Write) {
+        if self.random.chance(600) {
+            let id = OrganizationId::from_number(self.random.between(1, 2));
+            let is_over_budget = !write.state.over_budget.contains(&id);
+            self.count(if is_over_budget { Thing::OverBudget } else { Thing::WithinBudget });
+            return write.set_over_budget(id, is_over_budget);
+        }
+        let Some(secret) = self.any_secret(write) else { return };
+        for (secret, record) in Self::secrets_of_same_key(write, &secret) {
+            write.set_key(secret, Some(KeyRecord { over_budget: !record.over_budget, ..record }));
+        }
+    }
+
     fn change_api(&mut self, write: &mut Write) {
         let apis = write.state.apis.keys().copied().collect::<Vec<_>>();
         let number = self.new_number();
@@ -209,7 +224,17 @@ impl World {
             Some(id) if self.random.chance(500) || apis.len() >= APIS_MAX => {
                 let before = write.state.apis.get(&id).map(|api| (**api).clone());
                 let (path_prefix, rate_limit) = (format!("/{number}"), policy(number));
-                write.set_api(id, before.map(|api| ApiRecord { path_prefix, rate_limit, ..api }));
+                let count_tokens = !number.is_multiple_of(3);
+                write.set_api(
+                    id,
+                    before.map(|api| ApiRecord {
+                        path_prefix,
+                        rate_limit,
+                        price_version: api.price_version + 1,
+                        count_tokens,
+                        ..api
+                    }),
+                );
             }
             Some(_) | None => {
                 let owner = self.random.one_of(&[None, None, Some(1), Some(2)]).flatten();

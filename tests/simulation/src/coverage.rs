@@ -27,6 +27,8 @@ macro_rules! things {
 
 things! {
     Write "writes committed",
+    OverBudget "organizations that used up their budgets",
+    WithinBudget "organizations that got new budgets",
     WriteFailed "writes that found no control plane or no database",
     DeltaApplied "deltas applied",
     EmptyDelta "polls answered with nothing new",

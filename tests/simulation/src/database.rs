@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis_core::api::{self, Access};
 use portcullis_core::digest::{DIGEST_BYTES, Digest};
-use portcullis_core::id::{ApiId, GatewayId};
+use portcullis_core::id::{ApiId, GatewayId, OrganizationId};
 use portcullis_core::push::delta::{Change, Delta, Gathering, Room, Subject};
 use portcullis_core::push::reach::{Reach, Scope};
 use portcullis_core::wire::{ApiRecord, Body, Epoch, KeyRecord, Record, Revision};
@@ -26,6 +26,8 @@ pub struct State {
     pub keys: BTreeMap<Secret, Rc<KeyRecord>>,
     /// The APIs.
     pub apis: BTreeMap<ApiId, Rc<ApiRecord>>,
+    /// The organizations that have used up their budgets.
+    pub over_budget: BTreeSet<OrganizationId>,
     /// What each gateway serves.
     pub gateways: BTreeMap<GatewayId, Gateway>,
 }
@@ -48,6 +50,8 @@ pub enum Touched {
     Key(Secret, Option<Reach>),
     /// An API.
     Api(ApiId),
+    /// An organization's budget.
+    Organization(OrganizationId),
 }
 
 /// The database.
@@ -107,6 +111,16 @@ impl Write {
                 gateway.scope_revision = self.revision;
                 self.changes_gateway = true;
             }
+        }
+    }
+
+    /// An organization uses up its budget, or gets a new one.
+    pub fn set_over_budget(&mut self, id: OrganizationId, is_over_budget: bool) {
+        self.touched.push(Touched::Organization(id));
+        if is_over_budget {
+            self.state.over_budget.insert(id);
+        } else {
+            self.state.over_budget.remove(&id);
         }
     }
 
@@ -187,7 +201,8 @@ impl Database {
         let keys = self.state.keys.values().filter(|key| scope.has_key(&Reach::from(&***key)));
         let keys = keys.map(|key| Record::Key((**key).clone())).collect::<Vec<_>>();
         let count = u32::try_from(keys.len()).expect("few keys");
-        let records = apis.map(|api| Record::Api((**api).clone())).chain(keys).collect::<Vec<_>>();
+        let over_budget = self.state.over_budget.iter().copied().map(Record::OverBudget);
+        let records = over_budget.chain(apis.map(|api| Record::Api((**api).clone()))).chain(keys).collect::<Vec<_>>();
         let mut pages = records.chunks(records_max).map(page_of).collect::<Vec<_>>();
         if pages.is_empty() {
             pages.push(Rc::default());
@@ -222,6 +237,7 @@ impl State {
                 now: self.keys.get(secret).map(|key| (**key).clone()),
             },
             Touched::Api(id) => Subject::Api { id: *id, now: self.apis.get(id).map(|api| (**api).clone()) },
+            Touched::Organization(id) => Subject::Organization { id: *id, over_budget: self.over_budget.contains(id) },
         }
     }
 }

@@ -158,7 +158,8 @@ impl World {
     }
 }
 
-/// How a directory differs from every one of these states, seen through a scope: key by key and API by API.
+/// How a directory differs from every one of these states, seen through a scope: key by key, API by API, and organization
+/// by organization.
 fn differs(directory: &Directory, states: &[&State], scope: &Scope) -> Option<String> {
     let secrets = states.iter().flat_map(|state| state.keys.keys()).collect::<BTreeSet<_>>();
     let mut live = 0;
@@ -183,6 +184,13 @@ fn differs(directory: &Directory, states: &[&State], scope: &Scope) -> Option<St
         let told = |state: &&State| state.apis.get(id).map(AsRef::as_ref).filter(|_| scope.has_api(*id)) == shown;
         if !states.iter().any(told) {
             return Some(format!("it shows {shown:?} for {id}"));
+        }
+    }
+    let organizations = states.iter().flat_map(|state| &state.over_budget).chain(&directory.over_budget);
+    for id in organizations.collect::<BTreeSet<_>>() {
+        let shown = directory.is_over_budget(*id);
+        if !states.iter().any(|state| state.over_budget.contains(id) == shown) {
+            return Some(format!("it shows {shown} for the budget of {id}"));
         }
     }
     None

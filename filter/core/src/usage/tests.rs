@@ -31,8 +31,11 @@ fn estimated(prompt: u64, completion: u64) -> Usage {
 
 #[test]
 fn json_and_event_streams_are_read_unless_they_are_compressed() {
+    let reader = |content_type: &str, encoding: Option<&str>| {
+        Reader::for_content_type(content_type.as_bytes(), encoding.map(str::as_bytes))
+    };
     let kind = |content_type: &str, encoding: Option<&str>| {
-        let reader = Reader::for_content_type(content_type.as_bytes(), encoding.map(str::as_bytes))?;
+        let reader = reader(content_type, encoding).filter(Reader::can_read)?;
         Some(matches!(reader.finish(), Usage::Estimated { .. }))
     };
     for json in
@@ -44,11 +47,16 @@ fn json_and_event_streams_are_read_unless_they_are_compressed() {
         assert_eq!(kind(events, Some(" Identity ")), Some(true), "{events}");
     }
     for other in ["", "text/plain", "application/jsonl", "application/x-ndjson", "text/json", "json", "application/"] {
-        assert_eq!(kind(other, None), None, "{other}");
+        assert!(reader(other, None).is_none(), "{other}");
+        assert!(reader(other, Some("gzip")).is_none(), "{other}");
     }
     for encoding in ["gzip", "br", "identity, gzip", "x"] {
-        assert_eq!(kind("application/json", Some(encoding)), None, "{encoding}");
-        assert_eq!(kind("text/event-stream", Some(encoding)), None, "{encoding}");
+        for content_type in ["application/json", "text/event-stream"] {
+            let mut reader = reader(content_type, Some(encoding)).unwrap();
+            assert!(!reader.can_read(), "{encoding}");
+            reader.feed(br#"{"usage":{"total_tokens":1}}"#);
+            assert_eq!(reader.finish(), Usage::Unknown, "{encoding}");
+        }
     }
     assert_eq!(kind("application/json", Some("")), Some(false));
 }
@@ -227,4 +235,13 @@ fn lines_are_cut_as_browsers_do() {
     assert_eq!(events("data: {\"usage\":\ndata:{\"total_tokens\" :\r\ndata: 5}\rdata: }\n\n"), read(0, 0, 5));
     // The lines are joined by what ends a number.
     assert_eq!(events("data: {\"usage\":{\"total_tokens\":1\ndata:2}}\n\n"), estimated(0, 1));
+}
+
+#[test]
+fn usage_has_two_parts_and_a_bare_total_is_the_prompts() {
+    assert_eq!(read(3, 4, 9).parts(), (3, 4));
+    assert_eq!(read(0, 0, 9).parts(), (9, 0));
+    assert_eq!(read(0, 4, 9).parts(), (0, 4));
+    assert_eq!(estimated(2, 5).parts(), (2, 5));
+    assert_eq!(Usage::Unknown.parts(), (0, 0));
 }

@@ -79,6 +79,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// What `f` makes of each number.
+    #[must_use]
+    pub fn each(self, f: impl Fn(u64) -> u64) -> Self {
+        Self {
+            requests: f(self.requests),
+            request_bytes: f(self.request_bytes),
+            response_bytes: f(self.response_bytes),
+            prompt_tokens: f(self.prompt_tokens),
+            completion_tokens: f(self.completion_tokens),
+            estimated: f(self.estimated),
+            unknown: f(self.unknown),
+        }
+    }
+
     /// Both together; a sum that is too large stays at the largest number.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

@@ -1,6 +1,6 @@
 //! A control plane that answers polls, and remembers its state at every revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_core::digest::Digest;
 use portcullis_core::id::{ApiId, KeyId, OrganizationId, UserId};
@@ -11,9 +11,11 @@ use proptest::prelude::*;
 
 pub const KEYS: u16 = 24;
 pub const APIS: u64 = 3;
+pub const ORGANIZATIONS: u64 = 2;
 
-/// What is live at one revision: keys and APIs by number, each with the revision that it is of.
-pub type State = (BTreeMap<u16, u64>, BTreeMap<u64, u64>);
+/// What is live at one revision: keys and APIs by number, each with the revision that it is of, and the organizations
+/// that are over their budgets.
+pub type State = (BTreeMap<u16, u64>, BTreeMap<u64, u64>, BTreeSet<u64>);
 
 pub fn digest(key: u16) -> Digest {
     Digest::of(&key.to_be_bytes())
@@ -72,15 +74,17 @@ impl Server {
     }
 
     pub fn write(&mut self, change: Change) {
-        let (mut keys, mut apis) = self.state().clone();
+        let (mut keys, mut apis, mut over_budget) = self.state().clone();
         let issue = self.revision() + 1;
         match change {
             Change::Issue(key) => drop(keys.insert(key, issue)),
             Change::Delete(key) => drop(keys.remove(&key)),
             Change::PutApi(api) => drop(apis.insert(api, issue)),
             Change::DeleteApi(api) => drop(apis.remove(&api)),
+            Change::Stop(organization) => _ = over_budget.insert(organization),
+            Change::Resume(organization) => _ = over_budget.remove(&organization),
         }
-        self.history.push((keys, apis));
+        self.history.push((keys, apis, over_budget));
     }
 
     /// Restored from a backup of its beginning, under a new epoch.
@@ -113,19 +117,26 @@ impl Server {
         let (old, new) = (&self.history[from as usize], &self.history[to as usize]);
         let mut records = Vec::new();
         records.extend(old.0.keys().filter(|k| !new.0.contains_key(k)).map(|k| Record::DeleteKey(digest(*k))));
+        let organizations = |ids: &[&u64]| ids.iter().map(|id| OrganizationId::from_number(**id)).collect::<Vec<_>>();
+        let stopped = organizations(&new.2.difference(&old.2).collect::<Vec<_>>());
+        records.extend(stopped.into_iter().map(Record::OverBudget));
         let gone = old.1.keys().filter(|api| !new.1.contains_key(api));
         records.extend(gone.map(|api| Record::DeleteApi(ApiId::from_number(*api))));
         let changed = new.1.iter().filter(|(api, issue)| old.1.get(api) != Some(issue));
         records.extend(changed.map(|(api, issue)| Record::Api(api_record(*api, *issue))));
         let changed = new.0.iter().filter(|(key, issue)| old.0.get(key) != Some(issue));
         records.extend(changed.map(|(key, issue)| Record::Key(key_record(*key, *issue))));
+        let resumed = organizations(&old.2.difference(&new.2).collect::<Vec<_>>());
+        records.extend(resumed.into_iter().map(Record::WithinBudget));
         (Content::Delta { from, to, more }, records)
     }
 
     /// Five records a part, so that even a small state has several.
     pub fn snapshot(&self, revision: u64, part: u32) -> (Content, Vec<Record>) {
-        let (keys, apis) = &self.history[revision as usize];
-        let mut records = apis.iter().map(|(api, issue)| Record::Api(api_record(*api, *issue))).collect::<Vec<_>>();
+        let (keys, apis, over_budget) = &self.history[revision as usize];
+        let over_budget = over_budget.iter().map(|id| Record::OverBudget(OrganizationId::from_number(*id)));
+        let mut records = over_budget.collect::<Vec<_>>();
+        records.extend(apis.iter().map(|(api, issue)| Record::Api(api_record(*api, *issue))));
         records.extend(keys.iter().map(|(key, issue)| Record::Key(key_record(*key, *issue))));
         let parts = records.len().div_ceil(5).max(1) as u32;
         let records = records.into_iter().skip(5 * part as usize).take(5).collect();
@@ -140,6 +151,8 @@ pub enum Change {
     Delete(u16),
     PutApi(u64),
     DeleteApi(u64),
+    Stop(u64),
+    Resume(u64),
 }
 
 pub fn change() -> impl Strategy<Value = Change> {
@@ -148,5 +161,7 @@ pub fn change() -> impl Strategy<Value = Change> {
         3 => (0..KEYS).prop_map(Change::Delete),
         1 => (0..APIS).prop_map(Change::PutApi),
         1 => (0..APIS).prop_map(Change::DeleteApi),
+        1 => (0..ORGANIZATIONS).prop_map(Change::Stop),
+        1 => (0..ORGANIZATIONS).prop_map(Change::Resume),
     ]
 }

@@ -1,6 +1,6 @@
 //! A replica with an adapter around it that polls at once, whatever pause it is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_core::sync::{Rejection, Replica, Slice, Step};
 use portcullis_core::wire::{Cursor, Poll};
@@ -119,7 +119,7 @@ impl Worker {
         let (Some(cursor), Some(directory)) = (self.replica.cursor(), self.replica.directory()) else {
             return;
         };
-        let (keys, apis) = &states[&(cursor.epoch.number(), cursor.revision)];
+        let (keys, apis, over_budget) = &states[&(cursor.epoch.number(), cursor.revision)];
         assert_eq!(directory.keys.len(), keys.len());
         for key in 0..KEYS {
             let found = directory.keys.find(&digest(key)).map(|found| (found.id, found.rights.rate_limited));
@@ -129,6 +129,8 @@ impl Worker {
         let shown = directory.apis.records().map(|api| (api.id.number(), api.clone()));
         let told = apis.iter().map(|(api, issue)| (*api, api_record(*api, *issue)));
         assert_eq!(shown.collect::<BTreeMap<_, _>>(), told.collect());
+        let shown = directory.over_budget.iter().map(|id| id.number()).collect::<BTreeSet<_>>();
+        assert_eq!(shown, *over_budget);
     }
 }
 

@@ -14,6 +14,7 @@ pub struct Bug {
 }
 
 const SYNC: &str = "filter/core/src/sync.rs";
+const DIRECTORY: &str = "filter/core/src/directory.rs";
 const COPY: &str = "filter/core/src/sync/copy.rs";
 const INTAKE: &str = "filter/core/src/sync/intake.rs";
 const CONTACT: &str = "filter/core/src/sync/contact.rs";
@@ -110,6 +111,18 @@ pub const BUGS: &[Bug] = &[
         file: DELTA,
         old: "held.then_some(Record::DeleteKey(digest))",
         new: "(held && self.scope != Scope::Everything).then_some(Record::DeleteKey(digest))",
+    },
+    Bug {
+        name: "deltas say once that a budget is used up, and never that there is a new one",
+        file: DELTA,
+        old: "is_new.then_some(if over_budget { Record::OverBudget(id) } else { Record::WithinBudget(id) })",
+        new: "(is_new && over_budget).then_some(Record::OverBudget(id))",
+    },
+    Bug {
+        name: "a worker takes a new budget for a used up one",
+        file: DIRECTORY,
+        old: "Record::WithinBudget(organization) => _ = self.over_budget.remove(&organization),",
+        new: "Record::WithinBudget(organization) => _ = self.over_budget.insert(organization),",
     },
     Bug {
         name: "a delta ends inside a revision",

@@ -205,3 +205,34 @@ fn changes_that_are_not_asked_for_leave_no_trace() {
     let Delta::Page { to, more, body } = gathering.finish().unwrap() else { panic!("too far") };
     assert!((to, more) == (6, false) && body.is_empty());
 }
+
+/// The records of a page of changes of organizations: the revision of each, its number, and whether it is over budget
+/// now.
+fn page_of_organizations(scope: Scope, changes: &[(Revision, u64, bool)]) -> Vec<Record> {
+    let mut gathering = Gathering::new(0, 9, scope);
+    for (revision, id, over_budget) in changes {
+        let subject = Subject::Organization { id: OrganizationId::from_number(*id), over_budget: *over_budget };
+        assert_eq!(gathering.add(Change { revision: *revision, subject }).unwrap(), Room::Left);
+    }
+    let key = Subject::Key { digest: Digest::of(&[1]), before: None, now: Some(record(1, &[])) };
+    gathering.add(Change { revision: 8, subject: key }).unwrap();
+    let gone = Subject::Key { digest: Digest::of(&[2]), before: Some(Reach::from(&record(2, &[]))), now: None };
+    gathering.add(Change { revision: 9, subject: gone }).unwrap();
+    let Delta::Page { to: 9, more: false, body } = gathering.finish().unwrap() else { panic!("too far") };
+    Page::parse(&body.page(&header(Content::Delta { from: 0, to: 9, more: false })).unwrap()).unwrap().records
+}
+
+#[test]
+fn an_organization_that_changed_often_is_told_of_once_and_a_stop_comes_before_what_opens() {
+    let organization = OrganizationId::from_number;
+    let changes = [(1, 5, false), (2, 6, true), (3, 5, false), (4, 6, true)];
+    let expected = [
+        Record::DeleteKey(Digest::of(&[2])),
+        Record::OverBudget(organization(6)),
+        Record::Key(record(1, &[])),
+        Record::WithinBudget(organization(5)),
+    ];
+    assert_eq!(page_of_organizations(Scope::Everything, &changes), expected);
+    // A gateway that serves nothing is told of organizations all the same: keys may come into its reach.
+    assert_eq!(page_of_organizations(Scope::Apis(Vec::new()), &changes), [expected[1].clone(), expected[3].clone()]);
+}
