@@ -26,6 +26,9 @@ pub const OPEN_PATH: &str = "/open/echo";
 /// A path below that of the serverless API that Envoy answers by itself, where the upstream would be what a load measures.
 pub const DIRECT_PATH: &str = "/v1/direct";
 
+/// How often workers report what was used, in milliseconds.
+pub const REPORT_INTERVAL_MS: u32 = 250;
+
 /// A running house. Dropping it kills what runs and removes its folder.
 #[derive(Debug)]
 pub struct House {
@@ -43,6 +46,8 @@ pub struct House {
     control_plane: Option<ControlPlane>,
     database: Database,
     upstream: Arc<SampleUpstream>,
+    /// What Envoys that are started from now on have for an upstream.
+    upstream_address: SocketAddr,
     admin: SocketAddr,
     sync: SocketAddr,
     gateway_token: String,
@@ -83,6 +88,7 @@ impl House {
             envoy: None,
             control_plane: None,
             database,
+            upstream_address: upstream.address(),
             upstream,
             admin: loopback(ports[0]),
             sync: loopback(ports[1]),
@@ -245,6 +251,11 @@ impl House {
         control_plane.process.kill().await.expect("the control plane is killed");
     }
 
+    /// Puts the next Envoys before another upstream than the sample.
+    pub fn set_upstream(&mut self, address: SocketAddr) {
+        self.upstream_address = address;
+    }
+
     /// Starts an Envoy with this many workers, in the place of the one before. It need not have a key set yet.
     pub async fn start_envoy(&mut self, concurrency: u32) {
         self.start_envoy_with(program("PORTCULLIS_WASM"), concurrency).await;
@@ -265,7 +276,10 @@ impl House {
         self.envoys_started += 1;
         let ports = ports::free_ports(2).expect("two free ports");
         let file = |name: &str| self.folder().join(format!("envoy-{}.{name}", self.envoys_started));
-        let exempt_paths = format!("\"exempt_paths\": [\"/healthz\", \"{OPEN_PATH}\"]");
+        let exempt_paths = format!(
+            "\"exempt_paths\": [\"/healthz\", \"{OPEN_PATH}\"],\n{:30}\"report_interval_ms\": {REPORT_INTERVAL_MS}",
+            ""
+        );
         let health = "- match: { path: /healthz }";
         let direct = format!(
             "- match: {{ path_separated_prefix: {DIRECT_PATH} }}\n{:26}direct_response: {{ status: 200 }}\n{:24}{health}",
@@ -276,7 +290,7 @@ impl House {
             wasm,
             listener: loopback(ports[0]),
             admin: loopback(ports[1]),
-            upstream: self.upstream.address(),
+            upstream: self.upstream_address,
             sync: self.sync,
             concurrency,
             gateway_token: self.gateway_token.clone(),

@@ -10,6 +10,9 @@
 //! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
 //! | [`load`] | one request over and over on many connections, and what came of it |
 //! | [`limits`] | APIs with rate limits |
+//! | [`usage`] | what was used, as the admin API says it |
+//! | [`lossy`] | a way to the sync port on which usage reports and answers to them are lost |
+//! | [`pieces`] | an upstream that answers in pieces |
 //! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
 //! | [`stats`] | Envoy's statistics |
@@ -32,11 +35,14 @@ pub mod keys;
 pub mod limits;
 pub mod link;
 pub mod load;
+pub mod lossy;
 pub mod measure;
 pub mod people;
+pub mod pieces;
 pub mod python;
 pub mod random;
 pub mod raw;
 pub mod receipts;
 pub mod stats;
 pub mod sync;
+pub mod usage;

@@ -20,7 +20,7 @@ use super::error::StorageError;
 use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::{Dialect, Statement, sql};
 use super::{Store, View};
-use crate::domain::period::{Period, Piece};
+use crate::domain::period::Piece;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage_query::{Amounts, Asked, Grouping, Range, Tally};
 

@@ -1,0 +1,36 @@
+//! Usage, cost and budgets, with real Envoys, a real control plane and real clients.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | [`exact`] | 200,000 requests are counted exactly once, whatever happens to reports and to the control plane |
+//! | [`tokens`] | responses in every form, cut at every byte |
+//! | [`lost`] | what a killed Envoy takes with it, and that one which is drained or configured anew takes nothing |
+//! | [`cost`] | cost to the millionth, before and after a price change |
+//! | [`budgets`] | ceilings of keys and organizations |
+//! | [`advice`] | advice is taken, and gone |
+//! | [`dashboard`] | every query of the dashboard finds what it asks for |
+
+#![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
+
+//A mod advice;
+//A mod budgets;
+//A mod cost;
+//A mod dashboard;
+mod exact;
+//A mod lost;
+mod tokens;
+
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Loads need the machine for themselves: tests that make one hold this exclusively.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// Waits until no other test of this file runs, and keeps them from it.
+async fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().await
+}
+
+/// Waits until no test runs that needs the machine for itself.
+async fn among_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().await
+}
