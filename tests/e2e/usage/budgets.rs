@@ -9,7 +9,7 @@ use portcullis_tests::keys::IssuedKey;
 use portcullis_tests::python;
 use reqwest::Response;
 use serde_json::{Value, json};
-use time::{Month, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::among_others;
 
@@ -34,11 +34,9 @@ async fn call_until_refused(house: &House, path: &str, secret: &str) -> (Respons
 /// Seconds from now until the next month begins.
 fn seconds_left() -> i64 {
     let now = OffsetDateTime::now_utc();
-    let (year, month) = match now.month() {
-        Month::December => (now.year() + 1, Month::January),
-        month => (now.year(), month.next()),
-    };
-    let next = time::Date::from_calendar_date(year, month, 1).expect("a date").midnight().assume_utc();
+    let first = now.date().replace_day(1).expect("a date");
+    // No month has more than 31 days.
+    let next = (first + Duration::from_secs(32 * 86_400)).replace_day(1).expect("a date").midnight().assume_utc();
     (next - now).whole_seconds()
 }
 
