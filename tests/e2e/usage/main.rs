@@ -15,7 +15,7 @@
 //A mod advice;
 //A mod budgets;
 //A mod cost;
-//A mod dashboard;
+mod dashboard;
 mod exact;
 //A mod lost;
 mod tokens;
