@@ -15,7 +15,7 @@
 mod advice;
 mod budgets;
 mod cost;
-//A mod dashboard;
+mod dashboard;
 mod exact;
 mod lost;
 mod tokens;
