@@ -5,6 +5,9 @@
 //! it ended. The counters of limits are in Envoy's shared data, so that all workers count together and a worker that is
 //! loaded anew goes on where the one before it was (`portcullis_core::limit`). Usage is counted in the worker
 //! (`portcullis_core::ledger`), and handed over from there (`report`).
+//!
+//! Only answers to `POST` use tokens. What a `GET` shows of an answer that the upstream has stored was counted when that
+//! was made.
 
 use std::sync::Arc;
 
@@ -48,6 +51,8 @@ pub struct Call {
     pub admission: Admission,
     /// How the limits stood, if any hold the request.
     standing: Option<Standing>,
+    /// Whether the response may use tokens.
+    is_post: bool,
     /// What has gone by, and in the end what it used.
     counts: Counts,
     /// Of the response; `None` before there is one.
@@ -93,9 +98,10 @@ impl<'h> Seen<'h> {
 
 impl Call {
     /// Asks the limits.
-    pub fn admit(worker: &mut Worker, admission: Admission) -> Limited {
+    pub fn admit(worker: &mut Worker, admission: Admission, is_post: bool) -> Limited {
         let passes = |admission, standing| {
-            Limited::Passes(Self { admission, standing, counts: Counts::default(), class: None, reader: None })
+            let counts = Counts::default();
+            Limited::Passes(Self { admission, standing, is_post, counts, class: None, reader: None })
         };
         let Some(limits) = &admission.limits else {
             return passes(admission, None);
@@ -116,7 +122,7 @@ impl Call {
     /// Whether somebody wants to know the tokens of the response.
     pub fn counts_tokens(&self) -> bool {
         let is_limited = || self.admission.limits.as_ref().is_some_and(|limits| limits.policy().counts_tokens());
-        self.admission.count_tokens || is_limited()
+        self.is_post && (self.admission.count_tokens || is_limited())
     }
 
     /// Counts a piece of the request that is passing, of so many bytes.

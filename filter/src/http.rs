@@ -158,6 +158,8 @@ struct Seen<'h> {
     authorizations: [Option<&'h [u8]>; 2],
     /// Whether a compressed response is wanted.
     accepts_encodings: bool,
+    /// Whether the upstream is asked to do something: only then does its answer use tokens.
+    is_post: bool,
     has_reserved: bool,
 }
 
@@ -166,6 +168,7 @@ impl<'h> Seen<'h> {
         let mut seen = Self::default();
         for (name, value) in headers.iter() {
             match name {
+                b":method" => seen.is_post = value == b"POST",
                 b":path" => _ = seen.target.get_or_insert(value),
                 b":authority" => _ = seen.authority.get_or_insert(value),
                 b"authorization" => {
@@ -215,16 +218,16 @@ pub fn judge(worker: &mut Worker) -> Ruling {
             Ruling::Pass(None)
         }
         Decision::Allowed(admission) if !cleaned => refuse(worker, Refusal::NotReady, Some(admission.caller)),
-        Decision::Allowed(admission) => let_pass(worker, admission, seen.accepts_encodings),
+        Decision::Allowed(admission) => let_pass(worker, admission, &seen),
     }
 }
 
 /// Asks the limits, and makes the selected request what the upstream is to see of it.
-fn let_pass(worker: &mut Worker, admission: Admission, accepts_encodings: bool) -> Ruling {
+fn let_pass(worker: &mut Worker, admission: Admission, seen: &Seen<'_>) -> Ruling {
     let caller = admission.caller;
-    match Call::admit(worker, admission) {
+    match Call::admit(worker, admission, seen.is_post) {
         Limited::Passes(call) if introduce(&call.admission) => {
-            if accepts_encodings && call.counts_tokens() {
+            if seen.accepts_encodings && call.counts_tokens() {
                 // Of an upstream that compresses all the same it is not known what was used.
                 host::set_header(Map::RequestHeaders, "accept-encoding", IDENTITY);
             }

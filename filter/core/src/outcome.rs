@@ -21,7 +21,7 @@ pub enum Outcome {
 /// The class of a status (RFC 9110, section 15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatusClass {
-    /// 200 to 299.
+    /// 200 to 299, and 101, with which a connection goes over to another protocol.
     Success,
     /// 300 to 399.
     Redirect,
@@ -43,7 +43,7 @@ impl StatusClass {
     /// The class of a status.
     pub const fn of(status: u16) -> Self {
         match status {
-            200..=299 => Self::Success,
+            101 | 200..=299 => Self::Success,
             300..=399 => Self::Redirect,
             400..=499 => Self::ClientError,
             _ => Self::ServerError,
