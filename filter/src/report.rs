@@ -8,15 +8,16 @@
 //! long each time up to 30 s, less up to a half at random; meanwhile what is counted adds up in the ledger. An answer that
 //! got lost does no harm, since the control plane knows the report by its number. Requests never wait for any of this.
 //!
-//! What can be lost, and when:
+//! What can be lost, and when (of Envoy as of 1.40):
 //!
 //! - *An Envoy that is killed, or a virtual machine that traps*, takes with it what it has counted since its last report.
-//! - *A change of configuration* ends the root context. It then hands over what is left before it lets itself be
-//!   deleted, for which it takes at most [`CLOSING_MS_MAX`]. Envoy grants that as long as the virtual machine goes on,
-//!   which it does for a new configuration of the same module; with another module it is gone at once. Requests that run
-//!   in the old listener until its drain time is over are reported like any others before.
+//! - *A change of configuration* ends the root context once the old listener's drain time is over; until then what runs
+//!   there is reported like everything else. The context then hands over what is left before it lets itself be deleted,
+//!   for which it takes at most [`CLOSING_MS_MAX`]. Envoy grants that as long as the virtual machine lives on, which it
+//!   does for a new configuration of the same module and `vm_id`. With another module it is gone at once: a first report
+//!   leaves it on an open connection, but nobody waits for the receipt, and there is no second one.
 //! - *An Envoy that is told to stop* (SIGTERM, `/quitquitquit`) ends its workers' event loops first and the root contexts
-//!   afterwards, so that nothing can be sent any more. Whoever wants to lose nothing stops the requests first
+//!   afterwards, when nothing can be sent any more. Whoever wants to lose nothing stops the requests first
 //!   (`POST /drain_listeners?graceful`), waits for longer than an interval, and then stops Envoy.
 
 use std::time::Duration;

@@ -305,6 +305,12 @@ impl House {
         self.envoy = Some(envoy.unwrap_or_else(|error| panic!("{error}")));
     }
 
+    /// Ends Envoy by SIGKILL, in the midst of whatever it does.
+    pub async fn kill_envoy(&mut self) {
+        let mut envoy = self.envoy.take().expect("Envoy runs");
+        envoy.process.kill().await.expect("Envoy is killed");
+    }
+
     /// Stops Envoy, if one runs.
     pub async fn stop_envoy(&mut self) {
         if let Some(mut envoy) = self.envoy.take() {

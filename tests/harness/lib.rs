@@ -9,6 +9,7 @@
 //! | [`keys`] | issuing and deleting keys, and what a call with one gets |
 //! | [`hammer`] | calls without end through several Envoys, and what may be said of them |
 //! | [`load`] | one request over and over on many connections, and what came of it |
+//! | [`chat`] | calls of the sample model |
 //! | [`limits`] | APIs with rate limits |
 //! | [`usage`] | what was used, as the admin API says it |
 //! | [`lossy`] | a way to the sync port on which usage reports and answers to them are lost |
@@ -28,6 +29,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
 
 pub mod bulk;
+pub mod chat;
 pub mod database;
 pub mod hammer;
 pub mod house;

@@ -52,11 +52,7 @@ impl House {
     }
 
     /// Asks again and again until the answer is right. A wrong one says in words what it was.
-    pub async fn wait_for_usage<T, F: Future<Output = Result<T, String>>>(
-        &self,
-        what: &str,
-        ask: impl Fn() -> F,
-    ) -> T {
+    pub async fn wait_for_usage<T, F: Future<Output = Result<T, String>>>(&self, what: &str, ask: impl Fn() -> F) -> T {
         let start = Instant::now();
         loop {
             match ask().await {

@@ -34,6 +34,7 @@ pub struct Harness {
     pub store: Store,
     pub fleet: Fleet,
     pub router: Router,
+    pub metrics: Metrics,
     pub now_ms: Arc<AtomicU64>,
     pub directory: TempDir,
     /// The keeper of the fleet ends with the harness.
@@ -69,7 +70,7 @@ impl Harness {
         let (stop, stopping) = watch::channel(false);
         let kept = fleet.clone();
         tokio::spawn(async move { keeper::keep(&kept, stopping).await });
-        Self { router: router(app), store, fleet, now_ms, directory, _stop: stop }
+        Self { router: router(app), metrics, store, fleet, now_ms, directory, _stop: stop }
     }
 
     /// One with the organization `acme`, the serverless API `echo` and its dedicated API `private-echo`.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use portcullis_core::push::answer::{Known, Wanted};
-use portcullis_core::wire::{Ask, Content, Cursor, Epoch, Page, Poll, Record};
+use portcullis_core::wire::{Ask, Content, Cursor, Epoch, Page, Poll, Record, WORKER_HEADER};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -15,6 +15,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::api::testing::{Harness, text};
 use crate::domain::gateway::Serves;
+
+mod usage;
 
 struct Port {
     harness: Harness,
@@ -29,7 +31,7 @@ impl Port {
         let harness = Harness::furnished().await;
         let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
         let (stop, stopping) = watch::channel(false);
-        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), Metrics::default(), stopping);
+        let sync = SyncPort::new(harness.store.clone(), harness.fleet.clone(), harness.metrics.clone(), stopping);
         Self { router: router(sync.clone()), harness, sync, gateway, stop }
     }
 

@@ -73,13 +73,16 @@ async fn callers(house: &House) -> Vec<Caller> {
 
 /// Lets the control plane come and go until there are enough requests. How often it was away.
 async fn trouble(house: &mut House, loads: &[Load]) -> u32 {
-    let count = |loads: &[Load]| {
-        loads.iter().flat_map(|load| [200, 403, 429].map(|status| load.count(status))).sum::<u64>()
-    };
+    let count =
+        |loads: &[Load]| loads.iter().flat_map(|load| [200, 403, 429].map(|status| load.count(status))).sum::<u64>();
     let mut times = 0;
     while count(loads) < REQUESTS || times < 4 {
         tokio::time::sleep(TURN).await;
-        if times % 2 == 0 { house.stop_control_plane().await } else { house.kill_control_plane().await }
+        if times % 2 == 0 {
+            house.stop_control_plane().await
+        } else {
+            house.kill_control_plane().await
+        }
         times += 1;
         tokio::time::sleep(TURN).await;
         house.start_control_plane().await;

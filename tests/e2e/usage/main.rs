@@ -12,12 +12,12 @@
 
 #![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
 
-//A mod advice;
-//A mod budgets;
-//A mod cost;
+mod advice;
+mod budgets;
+mod cost;
 mod dashboard;
 mod exact;
-//A mod lost;
+mod lost;
 mod tokens;
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -170,7 +170,11 @@ async fn tokens_are_what_a_response_says_wherever_it_is_cut() {
             let usage = house.usage("group_by=api").await;
             let counted = usage["total"]["requests"].as_u64().unwrap_or_default();
             assert!(counted <= total, "{usage}");
-            if counted == total { Ok(usage["items"].as_array().expect("items").clone()) } else { Err(usage.to_string()) }
+            if counted == total {
+                Ok(usage["items"].as_array().expect("items").clone())
+            } else {
+                Err(usage.to_string())
+            }
         })
         .await;
     for ((form, api), times) in forms.iter().zip(&scene.apis).zip(times) {

@@ -179,7 +179,7 @@ on_both! {
         // The third call makes 21.
         assert_eq!(scene.uses(&fixture.store, &keys[0], 0).await, (Some(before + 1), stopped(0, 1)));
         let over = Record::OverBudget(fixture.organization);
-        assert_eq!(scene.told_after(before).await, [over.clone()]);
+        assert_eq!(scene.told_after(before).await, std::slice::from_ref(&over));
         assert_eq!(scene.last_actions(1).await, [Action::OrganizationStop]);
         let snapshot = fixture.store.snapshot(&Serves::Everything).await.unwrap();
         assert_eq!(records(&snapshot.pages[0])[0], over);
