@@ -4,8 +4,9 @@
 -- hour are in its day and its month as well; hours are dropped after a while, days and months stay.
 CREATE TABLE usage (
     -- Whose: 'key', 'user', 'organization', or 'total' of everything.
-    grain             TEXT   NOT NULL CHECK (grain IN ('key', 'user', 'organization', 'total')),
-    period            TEXT   NOT NULL CHECK (period IN ('hour', 'day', 'month')),
+    -- Ordered by code point, as SQLite does.
+    grain             TEXT   COLLATE "C" NOT NULL CHECK (grain IN ('key', 'user', 'organization', 'total')),
+    period            TEXT   COLLATE "C" NOT NULL CHECK (period IN ('hour', 'day', 'month')),
     -- 0 in 'total'. A user's usage is that of the keys which they have issued in one organization.
     organization_id   BIGINT NOT NULL,
     -- The key or the user; 0 in 'organization' and 'total'.
@@ -13,7 +14,7 @@ CREATE TABLE usage (
     -- When the period began.
     start             BIGINT NOT NULL,
     api_id            BIGINT NOT NULL,
-    outcome           TEXT   NOT NULL,
+    outcome           TEXT   COLLATE "C" NOT NULL,
     requests          BIGINT NOT NULL,
     request_bytes     BIGINT NOT NULL,
     response_bytes    BIGINT NOT NULL,
@@ -59,10 +60,11 @@ INSERT INTO api_prices (api_id, version, set_at, price) SELECT id, 1, created_at
 -- month turns: `over_budget_since` says when the control plane found out.
 ALTER TABLE keys ADD COLUMN monthly_budget TEXT;
 ALTER TABLE keys ADD COLUMN over_budget_since BIGINT;
-CREATE INDEX keys_over_budget ON keys (id) WHERE over_budget_since IS NOT NULL;
+CREATE INDEX keys_over_budget ON keys (over_budget_since) WHERE over_budget_since IS NOT NULL AND revoked_at IS NULL;
 ALTER TABLE organizations ADD COLUMN monthly_budget TEXT;
 ALTER TABLE organizations ADD COLUMN over_budget_since BIGINT;
-CREATE INDEX organizations_over_budget ON organizations (id) WHERE over_budget_since IS NOT NULL;
+CREATE INDEX organizations_over_budget ON organizations (over_budget_since)
+    WHERE over_budget_since IS NOT NULL AND deleted_at IS NULL;
 
 -- Changes touch organizations too, now that filters know something of them.
 ALTER TABLE changes ADD COLUMN organization_id BIGINT;

@@ -59,10 +59,11 @@ INSERT INTO api_prices (api_id, version, set_at, price) SELECT id, 1, created_at
 -- month turns: `over_budget_since` says when the control plane found out.
 ALTER TABLE keys ADD COLUMN monthly_budget TEXT;
 ALTER TABLE keys ADD COLUMN over_budget_since INTEGER;
-CREATE INDEX keys_over_budget ON keys (id) WHERE over_budget_since IS NOT NULL;
+CREATE INDEX keys_over_budget ON keys (over_budget_since) WHERE over_budget_since IS NOT NULL AND revoked_at IS NULL;
 ALTER TABLE organizations ADD COLUMN monthly_budget TEXT;
 ALTER TABLE organizations ADD COLUMN over_budget_since INTEGER;
-CREATE INDEX organizations_over_budget ON organizations (id) WHERE over_budget_since IS NOT NULL;
+CREATE INDEX organizations_over_budget ON organizations (over_budget_since)
+    WHERE over_budget_since IS NOT NULL AND deleted_at IS NULL;
 
 -- Changes touch organizations too, now that filters know something of them.
 CREATE TABLE changes_new (

@@ -55,9 +55,12 @@ struct Sums {
     tokens: i64,
 }
 
-const SUMS: &str = "CAST(coalesce(sum(u.cost_micros), 0) AS BIGINT) AS cost_micros,
+/// A row that is larger than any ceiling counts as the largest one, so that no sum overflows.
+const SUMS: &str = "CAST(coalesce(sum(CASE WHEN u.cost_micros > 1000000000000 THEN 1000000000000
+        ELSE u.cost_micros END), 0) AS BIGINT) AS cost_micros,
     CAST(coalesce(sum(u.cost_picos), 0) AS BIGINT) AS cost_picos,
-    CAST(coalesce(sum(u.prompt_tokens + u.completion_tokens), 0) AS BIGINT) AS tokens";
+    CAST(coalesce(sum(CASE WHEN u.prompt_tokens + u.completion_tokens > 1000000000000 THEN 1000000000000
+        ELSE u.prompt_tokens + u.completion_tokens END), 0) AS BIGINT) AS tokens";
 
 impl TryFrom<Sums> for Spent {
     type Error = StorageError;

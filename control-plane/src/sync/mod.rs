@@ -29,10 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use portcullis_core::wire::{CHANGES_PATH, REPORT_BYTES_MAX, USAGE_PATH};
+use portcullis_core::wire::{CHANGES_PATH, USAGE_PATH};
 use tokio::sync::watch;
 
 use crate::fleet::Fleet;
@@ -94,7 +93,7 @@ impl SyncPort {
 pub fn router(sync: SyncPort) -> Router {
     Router::new()
         .route(CHANGES_PATH, get(changes::changes))
-        .route(USAGE_PATH, post(usage::report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)))
+        .route(USAGE_PATH, post(usage::report))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This resource does not take this method.")
         })

@@ -1,22 +1,24 @@
 //! `POST /sync/v1/usage`: what a worker has counted.
 //!
-//! Reports that come at the same time are committed together: each is put into a queue and waits; one task takes what has
-//! come, counts it in one transaction, and answers everyone. So a thousand workers cost a few transactions a second, and
-//! nobody is answered before what they said is committed. A worker that goes away meanwhile is counted all the same, and is
-//! told so when it sends the report again.
+//! Whoever sends one is authenticated before the report is read, and takes one of a few places: so what is read and not yet
+//! counted takes a bounded room. Reports that wait are committed together: one task takes what has come, counts it in one
+//! transaction, and answers everyone. Nobody is answered before what they said is committed. A worker that goes away
+//! meanwhile is counted all the same, and is told so when it sends the report again.
 //!
-//! It fails as the database does: then nobody of a batch is counted, all get 503, and all send the same again.
+//! It fails as the database does: then nobody of a batch is counted, all get 503, and all send the same again. If the
+//! database would fail again, each report is tried by itself, so that one which cannot be counted keeps no other back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portcullis_core::wire::{REPORT_BYTES_MAX, ROWS_MAX, Receipt, Report, WORKER_HEADER};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{SyncPort, worker};
@@ -26,10 +28,12 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::storage::{Counted, StorageError, Store};
 
-/// How many reports wait at most; further ones are told to come again.
-const WAITING_MAX: usize = 4_096;
-/// How many are committed together.
-const BATCH_MAX: usize = 64;
+/// How many reports are read or wait to be counted at once. Others wait for a place.
+const PLACES: usize = 64;
+/// How long one waits for a place before it is told to come again.
+const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a report may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How many rows are committed together, unless the first report alone has more.
 const BATCH_ROWS_MAX: usize = 20_000;
 const HOUR_MS: u64 = 60 * 60 * 1_000;
@@ -49,6 +53,9 @@ pub enum UsageError {
     /// It did not arrive whole.
     #[error("The report did not arrive whole.")]
     Cut,
+    /// It did not arrive in time.
+    #[error("The report took too long to arrive.")]
+    Slow,
     /// It is none.
     #[error("This is not a usage report: {0}")]
     NoReport(String),
@@ -60,18 +67,13 @@ pub enum UsageError {
     Storage(#[from] StorageError),
 }
 
-impl From<BytesRejection> for UsageError {
-    fn from(rejection: BytesRejection) -> Self {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { Self::TooLarge } else { Self::Cut }
-    }
-}
-
 impl IntoResponse for UsageError {
     fn into_response(self) -> Response {
         match self {
             Self::Bearer(error) => error.into(),
             Self::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, self),
             Self::Unnamed | Self::Cut | Self::NoReport(_) => Problem::new(StatusCode::BAD_REQUEST, self),
+            Self::Slow => Problem::new(StatusCode::REQUEST_TIMEOUT, self),
             Self::Later => Problem::unavailable(&self.to_string()),
             Self::Storage(error) => error.into(),
         }
@@ -80,21 +82,29 @@ impl IntoResponse for UsageError {
 }
 
 /// Counts a report, or says that it was counted before.
-pub async fn report(
-    State(sync): State<SyncPort>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Receipt>, UsageError> {
+pub async fn report(State(sync): State<SyncPort>, headers: HeaderMap, body: Body) -> Result<Json<Receipt>, UsageError> {
     let token = bearer::digest_of(&headers)?;
     let (news, _) = sync.store.feed().latest();
     let found = sync.gateways.of_token(&sync.store, token, news.gateway_changes).await?;
     let gateway = found.ok_or(BearerError::Malformed)?;
     let worker = worker::name(&headers).ok_or(UsageError::Unnamed)?.to_owned();
-    let report = read(&body?)?;
-    Ok(Json(sync.usage.count(gateway, worker, report).await?))
+    let place = sync.usage.enter().await?;
+    let report = parse(&read(body).await?)?;
+    let (receipt, counted) = oneshot::channel();
+    sync.usage.put(Waiting { gateway, worker, report, receipt, _place: place })?;
+    Ok(Json(counted.await.map_err(|_| UsageError::Later)?))
 }
 
-fn read(body: &[u8]) -> Result<Report, UsageError> {
+async fn read(body: Body) -> Result<Bytes, UsageError> {
+    match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, REPORT_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(UsageError::TooLarge),
+        Ok(Err(_)) => Err(UsageError::Cut),
+        Err(_) => Err(UsageError::Slow),
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Report, UsageError> {
     let report: Report = serde_json::from_slice(body).map_err(|error| UsageError::NoReport(error.to_string()))?;
     let fault = if report.sequence == 0 || i64::try_from(report.sequence).is_err() {
         Some("its number is not one that reports have")
@@ -113,7 +123,10 @@ fn read(body: &[u8]) -> Result<Report, UsageError> {
 
 /// Where reports wait to be counted. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Usage(mpsc::Sender<Waiting>);
+pub struct Usage {
+    queue: mpsc::Sender<Waiting>,
+    places: Arc<Semaphore>,
+}
 
 /// A report that waits, and who waits for its receipt.
 #[derive(Debug)]
@@ -123,21 +136,25 @@ struct Waiting {
     report: Report,
     /// Nothing is sent if it could not be counted.
     receipt: oneshot::Sender<Receipt>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Usage {
     /// A queue, and the task that empties it: it ends when nobody is left who could put something in.
     pub fn on(store: Store, metrics: Metrics) -> Self {
-        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        let (queue, waiting) = mpsc::channel(PLACES);
         tokio::spawn(count_all(store, metrics, waiting));
-        Self(queue)
+        Self { queue, places: Arc::new(Semaphore::new(PLACES)) }
     }
 
-    async fn count(&self, gateway: Arc<Gateway>, worker: String, report: Report) -> Result<Receipt, UsageError> {
-        let (receipt, counted) = oneshot::channel();
-        let waiting = Waiting { gateway, worker, report, receipt };
-        self.0.try_send(waiting).map_err(|_| UsageError::Later)?;
-        counted.await.map_err(|_| UsageError::Later)
+    async fn enter(&self) -> Result<OwnedSemaphorePermit, UsageError> {
+        let place = tokio::time::timeout(PLACE_TIME_MAX, Arc::clone(&self.places).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or(UsageError::Later)
+    }
+
+    fn put(&self, waiting: Waiting) -> Result<(), UsageError> {
+        // Whoever has a place has room in the queue.
+        self.queue.try_send(waiting).map_err(|_| UsageError::Later)
     }
 }
 
@@ -145,27 +162,42 @@ async fn count_all(store: Store, metrics: Metrics, mut waiting: mpsc::Receiver<W
     while let Some(first) = waiting.recv().await {
         let mut rows = first.report.rows.len();
         let mut batch = vec![first];
-        while batch.len() < BATCH_MAX
-            && rows < BATCH_ROWS_MAX
+        while rows < BATCH_ROWS_MAX
             && let Ok(next) = waiting.try_recv()
         {
             rows += next.report.rows.len();
             batch.push(next);
         }
-        let start = Instant::now();
-        match count_batch(&store, &batch).await {
-            Ok(counted) => {
-                let took = start.elapsed();
-                for (waiting, counted) in batch.into_iter().zip(counted) {
-                    metrics.reported(&waiting.report, &counted, took);
-                    // Whoever has gone away sends it again.
-                    let _ = waiting.receipt.send(counted.receipt);
+        let alone = batch.len() == 1;
+        match count(&store, &metrics, batch).await {
+            Err((error, batch)) if !alone && !error.is_passing() => {
+                for waiting in batch {
+                    if let Err((error, _)) = count(&store, &metrics, vec![waiting]).await {
+                        tracing::error!(%error, "a usage report cannot be counted");
+                    }
                 }
             }
-            // Dropped, so that everyone who waits is told to come again.
-            Err(error) => tracing::warn!(%error, reports = batch.len(), "usage cannot be counted now"),
+            // Dropped with the batch: everyone who waits is told to come again.
+            Err((error, batch)) => tracing::warn!(%error, reports = batch.len(), "usage cannot be counted now"),
+            Ok(()) => {}
         }
     }
+}
+
+/// Counts reports in one transaction and answers them, or gives them back.
+async fn count(store: &Store, metrics: &Metrics, batch: Vec<Waiting>) -> Result<(), (StorageError, Vec<Waiting>)> {
+    let start = Instant::now();
+    let counted = match count_batch(store, &batch).await {
+        Ok(counted) => counted,
+        Err(error) => return Err((error, batch)),
+    };
+    let took = start.elapsed();
+    for (waiting, counted) in batch.into_iter().zip(counted) {
+        metrics.reported(&waiting.report, &counted, took);
+        // Whoever has gone away sends it again.
+        let _ = waiting.receipt.send(counted.receipt);
+    }
+    Ok(())
 }
 
 async fn count_batch(store: &Store, batch: &[Waiting]) -> Result<Vec<Counted>, StorageError> {

@@ -56,6 +56,8 @@ pub(super) enum Unfit {
     Nothing,
     #[error("an amount is larger than {AMOUNT_MAX}")]
     Amount,
+    #[error("what was refused has used no tokens")]
+    RefusedUse,
     #[error("there is no such API")]
     Api,
     #[error("this gateway does not serve this API")]
@@ -76,10 +78,13 @@ impl Known {
         if amounts.iter().any(|amount| *amount > AMOUNT_MAX) {
             return Err(Unfit::Amount);
         }
+        let is_used = row.counts.prompt_tokens > 0 || row.counts.completion_tokens > 0;
+        if is_used && !row.outcome.is_call() {
+            return Err(Unfit::RefusedUse);
+        }
         let prices = self.prices.get(&row.api).ok_or(Unfit::Api)?;
         let api = self.apis.get(&row.api);
-        // A gateway lets go of an API that is deleted; what it has served until then counts.
-        if api.is_some() && !serves(gateway, row.api) {
+        if !serves(gateway, row.api) {
             return Err(Unfit::NotServed);
         }
         let key = row.key.map(|key| self.keys.get(&key).copied().ok_or(Unfit::Key)).transpose()?;

@@ -1,6 +1,7 @@
 //! Usage reports, as workers send them.
 
 use portcullis_core::outcome::{Outcome, StatusClass};
+use portcullis_core::verdict::Refusal;
 use portcullis_core::wire::{AMOUNT_MAX, Counts, REPORT_BYTES_MAX, ROWS_MAX, Receipt, Report, ReportRow};
 
 use super::*;
@@ -95,17 +96,20 @@ async fn rows_that_cannot_be_counted_are_refused_and_the_others_count() {
     let strange = json!({"id": "key_0000000000000"});
     let mut endless = row(&key, &echo, 1);
     endless.counts.response_bytes = AMOUNT_MAX + 1;
+    // It would fill somebody's budget with what they were refused.
+    let refused = ReportRow { outcome: Outcome::Refused(Refusal::ExpiredKey), ..row(&key, &echo, 5) };
     let rows = vec![
         row(&key, &echo, 5),
         row(&key, &private, 5),
         row(&strange, &echo, 5),
         row(&key, "api_0000000000000", 5),
         endless,
+        refused,
         row(&key, &echo, 2),
     ];
     let receipt = port.count(&report(1, rows)).await;
     let refused = receipt.refused.iter().map(|refused| refused.row).collect::<Vec<_>>();
-    assert!(receipt.counted && refused == [1, 2, 3, 4], "{receipt:?}");
+    assert!(receipt.counted && refused == [1, 2, 3, 4, 5], "{receipt:?}");
     assert_eq!(port.requests().await, 7);
 }
 
