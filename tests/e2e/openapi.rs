@@ -18,7 +18,7 @@ use tokio::process::Command;
 
 /// How long calls by themselves are tried, and sequences of them. Sequences are tried until the time has passed, so a
 /// slow machine tries fewer.
-const TIME_MAX: Duration = Duration::from_secs(45);
+const TIME_MAX: Duration = Duration::from_secs(35);
 /// Calls by themselves.
 const ALONE: &str = "examples,coverage,fuzzing";
 /// Calls one after another, each with what the ones before were answered.
