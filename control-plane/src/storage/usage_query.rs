@@ -4,7 +4,7 @@
 //! subject that it is shown under; so what a page reads is found by slots and periods alone, and the table is never read
 //! as a whole. Where rows are told apart by key, user or organization, the subjects of a page are found by walking their
 //! own table in the order of ids, and asking of each whether anything was used in that time. A walk looks at
-//! [`WALK_MAX`] of them at most for one page: then a page may be short, or empty, and still have a next one.
+//! a bounded number of them for one page ([`slots`]): then a page may be short, or empty, and still have a next one.
 //!
 //! A page is read in one transaction, and says the same in all its parts. Pages are read one after the other, and what
 //! is counted between two of them is in the later one only.

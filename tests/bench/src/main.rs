@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`push`](mod@push) | the phases of `portcullis-bench push` |
 //! | [`requests`](mod@requests) | `portcullis-bench requests`: Envoys, and requests through them |
+//! | [`usage`](mod@usage) | `portcullis-bench usage`: a month of usage, asked about |
 //! | [`worker`] | a worker that speaks the sync protocol, without an Envoy |
 //! | [`real`] | one with a directory to look at |
 //! | [`fleet`] | many of them, and when each acknowledged what |
@@ -25,6 +26,7 @@ mod push;
 mod real;
 mod report;
 mod requests;
+mod usage;
 mod worker;
 
 use std::path::PathBuf;
@@ -52,6 +54,8 @@ enum Command {
     Push(PushArgs),
     /// What a request costs in a real Envoy.
     Requests(RequestsArgs),
+    /// How long it takes to ask what was used in a month, and to count more.
+    Usage(UsageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +102,19 @@ struct RequestsArgs {
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct UsageArgs {
+    /// How many keys there are: a multiple of 500.
+    #[arg(long, default_value_t = 10_000)]
+    keys: u64,
+    /// How often each question is asked.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Where the figures are written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
     Deletes,
@@ -113,6 +130,7 @@ async fn main() {
     let (title, json) = match &command {
         Command::Push(arguments) => ("push", &arguments.json),
         Command::Requests(arguments) => ("requests", &arguments.json),
+        Command::Usage(arguments) => ("usage", &arguments.json),
     };
     let machine = Machine::describe(&program("PORTCULLIS_BIN"));
     println!("# {title}\n");
@@ -122,6 +140,7 @@ async fn main() {
     match &command {
         Command::Push(arguments) => push(arguments, &mut report).await,
         Command::Requests(arguments) => requests(arguments, &mut report).await,
+        Command::Usage(arguments) => usage(arguments, &mut report).await,
     }
     if let Some(path) = json {
         report.write(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -137,6 +156,12 @@ async fn requests(arguments: &RequestsArgs, report: &mut Report) {
         only: arguments.only.clone(),
     };
     requests::run(settings).await.into_iter().for_each(|section| report.add(section));
+}
+
+async fn usage(arguments: &UsageArgs, report: &mut Report) {
+    let settings = usage::Settings { keys: arguments.keys, rounds: arguments.rounds };
+    report.add(usage::run(settings, "SQLite", Database::Sqlite).await);
+    report.add(usage::run(settings, "PostgreSQL", Database::postgres().await).await);
 }
 
 async fn push(arguments: &PushArgs, report: &mut Report) {
