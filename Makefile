@@ -23,6 +23,10 @@ WASM := $(CARGO_TARGET_DIR)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
 TRAPPING := $(CARGO_TARGET_DIR)/trapping
 TRAPPING_WASM := $(TRAPPING)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
 
+# And one that does not count, to tell by `make bench` what counting costs.
+UNCOUNTED := $(CARGO_TARGET_DIR)/uncounted
+UNCOUNTED_WASM := $(UNCOUNTED)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
+
 # Envoy: ENVOY= wins, then an `envoy` on the PATH, then one of our own.
 ENVOY_STAMP := $(TOOLS)/envoy/installed-$(ENVOY_VERSION)
 ifneq ($(strip $(ENVOY)),)
@@ -113,13 +117,15 @@ soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete
 	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
 	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
 
-# Figures of this machine, in two parts that can be had alone: the push with 1,000 workers, and requests through Envoys.
+# Figures of this machine, in three parts that can be had alone: the push with 1,000 workers, requests through Envoys, and a
+# month of usage.
 # `make bench-push PUSH="--phases deletes --workers 100"` measures less, and so does `make bench-requests
 # REQUESTS="--only leased,shared --rounds 5"`; target/release/portcullis-bench push --help (or requests) says what there is.
-.PHONY: bench bench-push bench-requests bench-build
-bench: ## Measure the push with 1,000 workers and the cost of a request; PUSH="..." and REQUESTS="..." are options
+.PHONY: bench bench-push bench-requests bench-usage bench-build
+bench: ## Measure the push, requests, and questions about usage; PUSH="...", REQUESTS="..." and USAGE="..." are options
 	@$(MAKE) bench-push
 	@$(MAKE) bench-requests
+	@$(MAKE) bench-usage
 
 bench-build: build
 	@cargo build --release --locked -p portcullis-bench
@@ -129,8 +135,15 @@ bench-push: bench-build postgres
 	  "$(RELEASE)/portcullis-bench" push --json "$(CARGO_TARGET_DIR)/bench/push.json" $(PUSH)
 
 bench-requests: bench-build $(ENVOY_NEEDED)
-	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" ENVOY="$(ENVOY_BIN)" \
+	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features uncounted \
+	  --target-dir "$(UNCOUNTED)"
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_UNCOUNTED_WASM="$(UNCOUNTED_WASM)" \
+	  ENVOY="$(ENVOY_BIN)" \
 	  "$(RELEASE)/portcullis-bench" requests --json "$(CARGO_TARGET_DIR)/bench/requests.json" $(REQUESTS)
+
+bench-usage: bench-build postgres
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" tests/with-postgres "$(POSTGRES_DIR)" \
+	  "$(RELEASE)/portcullis-bench" usage --json "$(CARGO_TARGET_DIR)/bench/usage.json" $(USAGE)
 
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules

@@ -232,7 +232,7 @@ fn let_pass(worker: &mut Worker, admission: Admission, seen: &Seen<'_>) -> Rulin
                 host::set_header(Map::RequestHeaders, "accept-encoding", IDENTITY);
             }
             worker.metrics.count_request("allowed");
-            Ruling::Pass(Some(call))
+            Ruling::Pass((!cfg!(feature = "uncounted")).then_some(call))
         }
         Limited::Passes(_) | Limited::Unknown => refuse(worker, Refusal::NotReady, Some(caller)),
         Limited::Refused(limits, standing) => refuse_by_limits(worker, caller, &limits, &standing),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Settings;
 use super::cores::Cores;
 use super::load::Served;
-use super::variant::{BASE, Variant};
+use super::variant::{ANSWER_KIB, BASE, COUNTING, READING, Variant};
 use crate::report::{Section, to_f64};
 
 /// What one variant was in one round.
@@ -78,6 +78,27 @@ pub fn costs(settings: &Settings, variants: &[&Variant], rounds: &[Vec<Round>]) 
         let figures = Figures::of(own, of(BASE), variant.unlimited.and_then(of));
         let key = format!("{}/{}", variant.key, variant.workers);
         section.cells(&key, figures.cells(variant), figures.json());
+    }
+    section
+}
+
+/// What counting costs, and what reading tokens does, as far as the variants were measured that tell.
+pub fn usage(variants: &[&Variant], rounds: &[Vec<Round>]) -> Section {
+    let mut section = Section::new("usage", "Usage: what counting costs");
+    let of = |key: &str| rounds.get(variants.iter().position(|variant| variant.key == key && variant.workers == 1)?);
+    let between = |with: &str, without: &str| {
+        let pairs = of(with)?.iter().zip(of(without)?);
+        Some(median(pairs.map(|(with, without)| with.cost_us - without.cost_us)))
+    };
+    if let Some(us) = between(COUNTING.0, COUNTING.1) {
+        section.row("counting", "counting a request, over a filter that does not", format!("{us:+.2} µs"), json!(us));
+    }
+    for (what, read, unread) in READING {
+        if let Some(us) = between(read, unread) {
+            let per_kib = us / to_f64(ANSWER_KIB as u64);
+            let text = format!("{per_kib:+.2} µs per KiB, {us:+.1} µs for {ANSWER_KIB} KiB");
+            section.row(read, format!("reading the tokens of {what}"), text, json!({"us": us, "us_per_kib": per_kib}));
+        }
     }
     section
 }

@@ -15,7 +15,7 @@ use portcullis_demo::health::wait_until_ok;
 use portcullis_demo::{ports, stack};
 use portcullis_tests::house::{House, program};
 
-use super::variant::{Chain, Filters, Variant};
+use super::variant::{ANSWER_KIB, Chain, Filters, Variant, answers};
 use crate::process::Process;
 
 /// A running Envoy. Dropping it kills it.
@@ -68,15 +68,21 @@ impl Gate {
 }
 
 fn configuration(house: &House, chain: &Chain, listener: SocketAddr, admin: SocketAddr) -> String {
-    let wasm = program("PORTCULLIS_WASM");
+    let wasm = match chain.filters {
+        Filters::Portcullis => Some(program("PORTCULLIS_WASM")),
+        Filters::Uncounted => Some(program("PORTCULLIS_UNCOUNTED_WASM")),
+        Filters::Native(_) => None,
+    };
     let mut text = without_what_differs(EXAMPLE, chain);
     text = replace(&text, "      filter_chains:\n", None, "      connection_balance_config: { exact_balance: {} }\n");
+    let room = format!("                  max_direct_response_body_size_bytes: {}\n", (ANSWER_KIB + 4) * 1024);
+    text = replace(&text, "                  virtual_hosts:\n", None, &room);
     let differences = Differences {
         listener,
         admin,
         upstream: house.upstream().address(),
         sync: house.sync(),
-        wasm: (chain.filters == Filters::Portcullis).then_some(wasm.as_path()),
+        wasm: wasm.as_deref(),
         more: &[],
     };
     envoy_config::render(&text, &differences).unwrap_or_else(|error| panic!("{error}"))
@@ -87,7 +93,7 @@ fn without_what_differs(example: &str, chain: &Chain) -> String {
     let text = replace(example, "                access_log:\n", Some("                http_filters:\n"), "");
     let router = "                  - name: envoy.filters.http.router\n";
     let text = match chain.filters {
-        Filters::Portcullis => text,
+        Filters::Portcullis | Filters::Uncounted => text,
         Filters::Native("") => replace(&text, "                  # (1) The filter.", Some(router), ""),
         Filters::Native(filters) => {
             let filters = format!("                  - {filters}\n");
@@ -95,6 +101,13 @@ fn without_what_differs(example: &str, chain: &Chain) -> String {
         }
     };
     let mut routes = String::new();
+    for (prefix, content_type, body) in answers() {
+        let (body, header) = (serde_json::Value::from(body), format!("key: content-type, value: {content_type}"));
+        let answer = format!("{{ status: 200, body: {{ inline_string: {body} }} }}");
+        let headers = format!("[{{ header: {{ {header} }}, append_action: OVERWRITE_IF_EXISTS_OR_ADD }}]");
+        let route = format!("match: {{ prefix: {prefix} }}, direct_response: {answer}");
+        let _ = writeln!(routes, "                        - {{ {route}, response_headers_to_add: {headers} }}");
+    }
     for (prefix, settings) in chain.routes.iter().chain(&[("/", "{}")]) {
         let answer = r#"{ status: 200, body: { inline_string: "ok\n" } }"#;
         let route = format!("match: {{ prefix: {prefix} }}, direct_response: {answer}");

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
-use super::variant::{Answer, LIMIT_HEADERS};
+use super::variant::{ANSWER_KIB, Answer, LIMIT_HEADERS, Variant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Longer than any answer.
-const ANSWER_BYTES_MAX: usize = 4096;
+const ANSWER_BYTES_MAX: usize = (ANSWER_KIB + 4) * 1024;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 const LENGTH: &[u8] = b"\r\ncontent-length: ";
 
@@ -41,10 +41,12 @@ pub struct Served {
 
 impl Load {
     /// Connects so often.
-    pub fn connect(address: SocketAddr, connections: usize, path: &str, secret: &str, answer: Answer) -> Self {
+    pub fn connect(address: SocketAddr, connections: usize, variant: &Variant, secret: &str) -> Self {
+        let Variant { method, path, answer, .. } = *variant;
+        let body = if method == "POST" { "content-length: 0\r\n" } else { "" };
         let request = format!(
-            "GET {path}/models HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {secret}\r\n\
-            accept: application/json\r\nuser-agent: portcullis-bench\r\n\r\n"
+            "{method} {path}/models HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {secret}\r\n\
+            accept: application/json\r\nuser-agent: portcullis-bench\r\n{body}\r\n"
         );
         let connections = (0..connections).map(|_| Connection::open(address)).collect();
         Self { connections, request: request.into_bytes(), answer }
@@ -110,7 +112,7 @@ impl Answer {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    bytes: Box<[u8; ANSWER_BYTES_MAX]>,
+    bytes: Vec<u8>,
     sent: Instant,
 }
 
@@ -119,7 +121,7 @@ impl Connection {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("a connection without delay");
         stream.set_read_timeout(Some(PATIENCE)).expect("a connection with patience");
-        Self { stream, bytes: Box::new([0; ANSWER_BYTES_MAX]), sent: Instant::now() }
+        Self { stream, bytes: vec![0; ANSWER_BYTES_MAX], sent: Instant::now() }
     }
 
     fn send(&mut self, request: &[u8]) {

@@ -65,7 +65,7 @@ struct Runner {
 }
 
 /// Measures.
-pub async fn run(settings: Settings) -> [Section; 2] {
+pub async fn run(settings: Settings) -> [Section; 3] {
     let is_chosen = |variant: &&Variant| {
         variant.key == BASE || settings.only.is_empty() || settings.only.iter().any(|key| key == variant.key)
     };
@@ -86,7 +86,7 @@ pub async fn run(settings: Settings) -> [Section; 2] {
     }
     let connect = |variant: &&'static Variant| {
         let gate = gates.iter().find(|gate| gate.serves(variant)).expect("an Envoy for each variant");
-        let load = Load::connect(gate.address, settings.connections, variant.path, &key.secret, variant.answer);
+        let load = Load::connect(gate.address, settings.connections, variant, &key.secret);
         Runner { variant, envoy: gate.process(), load }
     };
     let mut runners = variants.iter().map(connect).collect::<Vec<_>>();
@@ -100,7 +100,7 @@ pub async fn run(settings: Settings) -> [Section; 2] {
         let rounds = measure(&settings, &mut runners, &cores);
         let others = used_by_others(&gates).saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
         let surroundings = Surroundings { idle, others, cores };
-        [figures::costs(&settings, &variants, &rounds), surroundings.section()]
+        [figures::costs(&settings, &variants, &rounds), figures::usage(&variants, &rounds), surroundings.section()]
     });
     measuring.await.expect("figures")
 }

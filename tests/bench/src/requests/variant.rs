@@ -18,6 +18,8 @@ pub struct Chain {
 pub enum Filters {
     /// Portcullis, as in `envoy/envoy.yaml`.
     Portcullis,
+    /// The same, built without counting what was used, to tell what that costs.
+    Uncounted,
     /// These, in YAML's flow style; empty for none.
     Native(&'static str),
 }
@@ -33,6 +35,8 @@ pub struct Variant {
     pub chain: &'static Chain,
     /// How many workers that Envoy has.
     pub workers: u32,
+    /// The method of its requests.
+    pub method: &'static str,
     /// The path that is asked for.
     pub path: &'static str,
     /// What each answer must be.
@@ -66,6 +70,7 @@ const REFUSED: Answer = Answer { status: "429", limit_header: Some(OURS) };
 const BARE: Chain = Chain { name: "bare", filters: Filters::Native(""), routes: &[] };
 /// The same again: what it differs from the first by is what this instrument cannot tell apart.
 const BARE_AGAIN: Chain = Chain { name: "bare-again", filters: Filters::Native(""), routes: &[] };
+const UNCOUNTED: Chain = Chain { name: "uncounted", filters: Filters::Uncounted, routes: &[] };
 const PORTCULLIS: Chain = Chain { name: "portcullis", filters: Filters::Portcullis, routes: &[] };
 
 /// Everything counted in one bucket that never gets empty. On other paths: one such bucket for each key, with headers
@@ -123,6 +128,11 @@ pub const ALL: &[Variant] = &[
     ours("leased", "Portcullis, limited, with leases", 1, "/leased", LIMITED),
     ours("shared", "Portcullis, limited, without leases", 1, "/shared", LIMITED),
     ours("two-rules", "Portcullis, two rules, without leases", 1, "/two-rules", LIMITED),
+    of_usage("uncounted", "Portcullis without a limit, built without counting", &UNCOUNTED, "GET", "/unlimited"),
+    of_usage(DOCUMENT_READ, "a JSON document of 64 KiB, its tokens counted", &PORTCULLIS, "POST", "/document/read"),
+    of_usage(DOCUMENT_UNREAD, "the same, its tokens not counted", &PORTCULLIS, "POST", "/document/unread"),
+    of_usage(STREAM_READ, "a stream of events of 64 KiB, its tokens counted", &PORTCULLIS, "POST", "/stream/read"),
+    of_usage(STREAM_UNREAD, "the same, its tokens not counted", &PORTCULLIS, "POST", "/stream/unread"),
     native(
         "native-refused",
         "native `local_ratelimit`, refused",
@@ -138,6 +148,36 @@ pub const ALL: &[Variant] = &[
     ours("shared", "Portcullis, limited, without leases", 2, "/shared", LIMITED),
 ];
 
+/// The variants by whose difference counting is judged: with it, and without.
+pub const COUNTING: (&str, &str) = ("unlimited", "uncounted");
+const DOCUMENT_READ: &str = "document-read";
+const DOCUMENT_UNREAD: &str = "document-unread";
+const STREAM_READ: &str = "stream-read";
+const STREAM_UNREAD: &str = "stream-unread";
+/// The same for reading tokens, with what is read.
+pub const READING: [(&str, &str, &str); 2] =
+    [("a JSON document", DOCUMENT_READ, DOCUMENT_UNREAD), ("a stream of events", STREAM_READ, STREAM_UNREAD)];
+
+/// The size of the answers of which tokens are read, as nearly as whole events come to it, in KiB.
+pub const ANSWER_KIB: usize = 64;
+
+/// The paths at which Envoy answers with such bodies, their types, and the bodies.
+pub fn answers() -> [(&'static str, &'static str, String); 2] {
+    let usage = json!({"prompt_tokens": 900, "completion_tokens": 7_000, "total_tokens": 7_900});
+    let text = "word and word, ".repeat(ANSWER_KIB * 1024 / 15);
+    let choice = json!({"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}});
+    let document = json!({"object": "chat.completion", "choices": [choice], "usage": usage}).to_string();
+    let chunk = |choices: Value, usage: Value| {
+        let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": choices, "usage": usage});
+        format!("data: {chunk}\n\n")
+    };
+    let event = chunk(json!([{"index": 0, "delta": {"content": "word "}, "finish_reason": null}]), Value::Null);
+    let mut stream = event.repeat(ANSWER_KIB * 1024 / event.len());
+    stream += &chunk(json!([]), usage);
+    stream += "data: [DONE]\n\n";
+    [("/document", "application/json", document), ("/stream", "text/event-stream", stream)]
+}
+
 /// The APIs behind Portcullis, one for each path. A burst below 4,000 has every request counted in Envoy's shared data;
 /// from a larger one workers take leases. No limit is ever reached, but for the one that always is: 200,000 requests in
 /// a second are more than such Envoys can answer.
@@ -147,7 +187,15 @@ pub fn apis() -> Vec<Value> {
             "rate_limit": limit})
     };
     let rule = |limit: u64, window_seconds: u64, burst: u64| json!({"unit": "requests", "limit": limit, "window_seconds": window_seconds, "burst": burst});
+    let counting = |path: &str, count_tokens: bool| {
+        let name = path.trim_start_matches('/').replace('/', " ");
+        json!({"name": name, "kind": "serverless", "match": {"path_prefix": path}, "count_tokens": count_tokens})
+    };
     vec![
+        counting("/document/read", true),
+        counting("/document/unread", false),
+        counting("/stream/read", true),
+        counting("/stream/unread", false),
         api("/unlimited", Value::Null),
         api("/leased", json!({"rules": [rule(12_000_000, 60, 12_000_000)]})),
         api("/shared", json!({"rules": [rule(12_000_000, 60, 3_999)]})),
@@ -157,20 +205,39 @@ pub fn apis() -> Vec<Value> {
 }
 
 const fn bare(key: &'static str, label: &'static str, chain: &'static Chain, workers: u32) -> Variant {
-    Variant { key, label, chain, workers, path: "/any", answer: PLAIN, unlimited: None }
+    Variant { key, label, chain, workers, method: "GET", path: "/any", answer: PLAIN, unlimited: None }
 }
 
 const fn native(key: &'static str, label: &'static str, workers: u32, path: &'static str, answer: Answer) -> Variant {
-    Variant { key, label, chain: &LOCAL_RATELIMIT, workers, path, answer, unlimited: Some(BASE) }
+    Variant { key, label, chain: &LOCAL_RATELIMIT, workers, method: "GET", path, answer, unlimited: Some(BASE) }
 }
 
 const fn unlimited(workers: u32) -> Variant {
     let label = "Portcullis without a limit";
-    Variant { key: "unlimited", label, chain: &PORTCULLIS, workers, path: "/unlimited", answer: PLAIN, unlimited: None }
+    Variant {
+        key: "unlimited",
+        label,
+        chain: &PORTCULLIS,
+        workers,
+        method: "GET",
+        path: "/unlimited",
+        answer: PLAIN,
+        unlimited: None,
+    }
+}
+
+const fn of_usage(
+    key: &'static str,
+    label: &'static str,
+    chain: &'static Chain,
+    method: &'static str,
+    path: &'static str,
+) -> Variant {
+    Variant { key, label, chain, workers: 1, method, path, answer: PLAIN, unlimited: None }
 }
 
 const fn ours(key: &'static str, label: &'static str, workers: u32, path: &'static str, answer: Answer) -> Variant {
-    Variant { key, label, chain: &PORTCULLIS, workers, path, answer, unlimited: Some("unlimited") }
+    Variant { key, label, chain: &PORTCULLIS, workers, method: "GET", path, answer, unlimited: Some("unlimited") }
 }
 
 #[cfg(test)]
@@ -191,7 +258,7 @@ mod tests {
     #[test]
     fn each_path_behind_portcullis_has_an_api() {
         let paths = apis().iter().map(|api| api["match"]["path_prefix"].clone()).collect::<Vec<_>>();
-        for variant in ALL.iter().filter(|variant| variant.chain.filters == Filters::Portcullis) {
+        for variant in ALL.iter().filter(|variant| variant.chain.name == PORTCULLIS.name) {
             assert!(paths.contains(&json!(variant.path)), "{}", variant.path);
         }
     }
