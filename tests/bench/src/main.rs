@@ -104,6 +104,9 @@ struct RequestsArgs {
 
 #[derive(Debug, Args)]
 struct UsageArgs {
+    /// On which databases, rather than both.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = On::value_variants().to_vec())]
+    on: Vec<On>,
     /// How many keys there are: a multiple of 500.
     #[arg(long, default_value_t = 10_000)]
     keys: u64,
@@ -113,6 +116,12 @@ struct UsageArgs {
     /// Where the figures are written as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum On {
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -160,8 +169,12 @@ async fn requests(arguments: &RequestsArgs, report: &mut Report) {
 
 async fn usage(arguments: &UsageArgs, report: &mut Report) {
     let settings = usage::Settings { keys: arguments.keys, rounds: arguments.rounds };
-    report.add(usage::run(settings, "SQLite", Database::Sqlite).await);
-    report.add(usage::run(settings, "PostgreSQL", Database::postgres().await).await);
+    for on in &arguments.on {
+        report.add(match on {
+            On::Sqlite => usage::run(settings, "SQLite", Database::Sqlite).await,
+            On::Postgres => usage::run(settings, "PostgreSQL", Database::postgres().await).await,
+        });
+    }
 }
 
 async fn push(arguments: &PushArgs, report: &mut Report) {

@@ -207,7 +207,7 @@ impl Month {
             }
             other => panic!("{other}"),
         };
-        let sums = EACH.map(|each| format!("{} * ({hours})", each * keys)).join(", ");
+        let sums = EACH.map(|each| format!("CAST({} AS BIGINT) * ({hours})", each * keys)).join(", ");
         let columns = format!("{place}, {start}, {}, '2xx', {sums}", self.api);
         selecting(
             direct,
