@@ -105,6 +105,10 @@ impl View<'_> {
         if let Ok(id) = reference.parse() {
             return self.api(id).await;
         }
+        // PostgreSQL takes no NUL in a text.
+        if reference.contains('\0') {
+            return Ok(None);
+        }
         let row: Option<Row> =
             sql("SELECT * FROM apis WHERE name = $1").bind(reference).optional(self.session()).await?;
         row.map(Api::try_from).transpose()

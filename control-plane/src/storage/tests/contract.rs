@@ -27,6 +27,12 @@ on_both! {
         assert!(!said.contains(&key.digest.to_string()), "no digest in the audit");
     }
 
+    async fn nothing_is_called_by_a_name_with_a_nul(fixture: &Fixture) {
+        let mut read = fixture.store.read().await.unwrap();
+        assert_eq!(read.view().api_named("a\0").await.unwrap(), None);
+        assert_eq!(read.view().organization_named("a\0").await.unwrap(), None);
+    }
+
     async fn a_policy_and_who_is_held_to_it_are_told_by_snapshot_and_by_delta(fixture: &Fixture) {
         let mut write = fixture.write().await;
         let rule = Rule { unit: Unit::Tokens, limit: 9, window_seconds: 60, burst: None, mode: Mode::Observe };
