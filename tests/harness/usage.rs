@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::house::House;
 
-/// How long usage may take to arrive once everyone can report: some reports, and what a worker waits for after failures.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long usage may take to arrive once everyone can report: some reports, and the half minute that a worker may wait
+/// after failures, more than once where reports are lost.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a test that waits asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
