@@ -19,6 +19,7 @@
 //! | [`stats`] | Envoy's statistics |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
+//! | [`machine`] | the machine, for a test alone or shared with others |
 //! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod link;
 pub mod load;
 pub mod lossy;
+pub mod machine;
 pub mod measure;
 pub mod people;
 pub mod pieces;

@@ -3,11 +3,12 @@
 
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{requests, requests_a_day, rule};
+use portcullis_tests::machine::{alone, among_others};
 use portcullis_tests::python;
 use portcullis_tests::raw::{self, Answer, Fields};
 use serde_json::{Value, json};
 
-use crate::{alone, among_others, call, passed};
+use crate::{call, passed};
 
 /// The two header fields of an answer; each is there once.
 fn fields(answer: &Answer) -> [String; 2] {

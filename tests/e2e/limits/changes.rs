@@ -8,9 +8,9 @@ use std::time::Duration;
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{DAY_SECONDS, requests, requests_a_day};
 use portcullis_tests::load::{Load, Pace, Tally};
+use portcullis_tests::machine::alone;
 use serde_json::{Value, json};
 
-use crate::alone;
 use crate::bounds::{returned, spans};
 
 /// Here the load shows that it never stops, and leaves room for what changes.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use portcullis_demo::admin::AdminClient;
 use portcullis_tests::house::House;
 use portcullis_tests::limits::requests_a_day;
+use portcullis_tests::machine::among_others;
 use portcullis_tests::raw;
 use serde_json::{Value, json};
 
-use crate::{among_others, passed};
+use crate::passed;
 
 /// The secret of a new serverless key that someone issues.
 async fn secret_of(person: &AdminClient) -> String {

@@ -8,9 +8,9 @@ use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
 use portcullis_tests::limits::{DAY_SECONDS, LimitedApi, requests};
 use portcullis_tests::load::{Load, Pace, Tally};
+use portcullis_tests::machine::alone;
 use serde_json::json;
 
-use crate::alone;
 use crate::bounds::Bounds;
 
 /// Limits that are counted one by one.

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::house::{House, program};
 use portcullis_tests::limits::{requests, requests_a_day};
+use portcullis_tests::machine::among_others;
 use portcullis_tests::raw::{self, Answer};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use crate::{among_others, call, passed};
+use crate::{call, passed};
 
 /// How long things may take that take a moment.
 const PATIENCE: Duration = Duration::from_secs(10);

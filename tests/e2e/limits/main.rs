@@ -23,20 +23,6 @@ mod tokens;
 
 use portcullis_tests::house::House;
 use portcullis_tests::raw::{self, Answer};
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-/// Loads need the machine for themselves: tests that make one hold this exclusively.
-static MACHINE: RwLock<()> = RwLock::const_new(());
-
-/// Waits until no other test of this file runs, and keeps them from it.
-async fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().await
-}
-
-/// Waits until no test runs that needs the machine for itself.
-async fn among_others() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().await
-}
 
 /// One call over a connection of its own, so that calls come to all workers.
 async fn call(house: &House, path: &str, secret: &str) -> Answer {

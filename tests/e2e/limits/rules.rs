@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{DAY_SECONDS, requests_a_day, rule};
 use portcullis_tests::load::{Load, Pace};
+use portcullis_tests::machine::{alone, among_others};
 use portcullis_tests::raw::Answer;
 use serde_json::{Value, json};
 
-use crate::{alone, among_others, call, passed};
+use crate::{call, passed};
 
 /// How long a figure in Envoy's statistics may take: workers publish once a second.
 const PATIENCE: Duration = Duration::from_secs(5);

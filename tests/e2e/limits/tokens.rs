@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
 use portcullis_tests::limits::{DAY_SECONDS, rule};
+use portcullis_tests::machine::among_others;
 use portcullis_tests::raw::{self, Answer};
 use serde_json::{Value, json};
 
+use crate::call;
 use crate::rules::assert_counts;
-use crate::{among_others, call};
 
 /// How an answer comes, and with it what it used.
 #[derive(Debug, Clone, Copy)]

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use portcullis_tests::house::House;
 use portcullis_tests::keys::{IssuedKey, rfc3339};
+use portcullis_tests::machine::among_others;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-use crate::among_others;
 
 /// What is advised about a key, by reason.
 async fn advice_on(house: &House, key: &IssuedKey) -> Vec<Value> {

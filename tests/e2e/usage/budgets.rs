@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use portcullis_demo::admin::AdminClient;
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
+use portcullis_tests::machine::among_others;
 use portcullis_tests::python;
 use reqwest::Response;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-
-use crate::among_others;
 
 /// How long a report and the stop that it leads to may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
+use portcullis_tests::machine::among_others;
 use serde_json::{Value, json};
-
-use crate::among_others;
 
 /// The words of each question, one after the other.
 const WORDS: [u64; 7] = [1, 2, 3, 7, 19, 64, 101];

@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_tests::house::{House, OPERATOR_TOKEN};
 use portcullis_tests::limits::{DAY_SECONDS, requests_a_day, rule};
+use portcullis_tests::machine::among_others;
 use portcullis_tests::python;
 use serde_json::{Value, json};
-
-use crate::among_others;
 
 const DASHBOARD: &str = include_str!("../../../envoy/grafana/portcullis.json");
 /// Labels that Prometheus adds to whatever it collects.

@@ -10,10 +10,9 @@ use portcullis_tests::house::{DIRECT_PATH, House};
 use portcullis_tests::limits::requests_a_day;
 use portcullis_tests::load::{Load, Pace};
 use portcullis_tests::lossy::{Fate, Lossy};
+use portcullis_tests::machine::alone;
 use portcullis_tests::usage::Requests;
 use serde_json::{Value, json};
-
-use crate::alone;
 
 /// How many requests there are at least.
 const REQUESTS: u64 = 200_000;

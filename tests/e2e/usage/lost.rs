@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::house::{DIRECT_PATH, House, REPORT_INTERVAL_MS, program};
 use portcullis_tests::load::{Load, Pace};
+use portcullis_tests::machine::{alone, among_others};
 use portcullis_tests::raw;
 use serde_json::{Value, json};
-
-use crate::{alone, among_others};
 
 const PACE: Pace = Pace { connections: 16, pause: Duration::from_millis(1) };
 /// How long the load lasts.

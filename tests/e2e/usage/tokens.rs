@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
+use portcullis_tests::machine::{alone, among_others};
 use portcullis_tests::measure::quantiles;
 use portcullis_tests::pieces::{Canned, Pieces};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-
-use crate::{alone, among_others};
 
 /// How many connections call at once.
 const AT_ONCE: usize = 32;
