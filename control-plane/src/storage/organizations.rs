@@ -110,7 +110,7 @@ impl Write {
             return Ok(None);
         }
         let (now, entropy) = (self.now, self.entropy.clone());
-        let over_budget_since = monthly_budget.filter(|budget| budget.is_used_up(Spent::default())).map(|_| now);
+        let over_budget_since = over_since(monthly_budget, Spent::default(), None, now);
         let id = loop {
             let id: OrganizationId = entropy.id(now)?;
             let rows = sql("INSERT INTO organizations (id, name, monthly_budget, over_budget_since, created_at)
