@@ -210,7 +210,7 @@ impl Call {
     pub fn settle(mut self, worker: &mut Worker) {
         self.end(worker);
         let outcome = self.class.map_or(Outcome::Unanswered, Outcome::Answered);
-        worker.metrics.count_response(self.class);
+        worker.metrics.count_response(outcome);
         worker.ledger.count(self.admission.caller.account(outcome), Counts { requests: 1, ..self.counts });
     }
 }

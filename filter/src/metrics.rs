@@ -5,7 +5,7 @@
 //! envoy.yaml turn them into Prometheus labels.
 
 use portcullis_core::id::ApiId;
-use portcullis_core::outcome::{Outcome, StatusClass};
+use portcullis_core::outcome::Outcome;
 use portcullis_core::verdict::Refusal;
 
 use crate::host;
@@ -134,9 +134,9 @@ impl Metrics {
         add(&mut self.requests, outcome, 1);
     }
 
-    /// Counts a request that was let pass and is done, by the class of its response, if there was one.
-    pub fn count_response(&mut self, class: Option<StatusClass>) {
-        add(&mut self.responses, class.map_or(Outcome::Unanswered, Outcome::Answered).label(), 1);
+    /// Counts a request that was let pass and is done, by how it ended.
+    pub fn count_response(&mut self, outcome: Outcome) {
+        add(&mut self.responses, outcome.label(), 1);
     }
 
     /// Counts a request that a rule of this API would have refused, had it been enforced.

@@ -1,8 +1,8 @@
 //! One worker's life: it follows the control plane, keeps time and publishes metrics.
 //!
 //! Envoy gives each worker a virtual machine with one root context. That context keeps one long poll open to the
-//! control plane (`link`), and reports what has been used (`report`). Requests that came before the first key set are judged as soon as it is in, or refused when
-//! their time is up.
+//! control plane (`link`), and reports what has been used (`report`). Requests that came before the first key set are
+//! judged as soon as it is in, or refused when their time is up.
 //!
 //! The requests of a worker wait while one of these callbacks runs, so each does a bounded part of what there is to
 //! do, and asks for a tick in a millisecond to go on: Envoy turns to requests in between.
