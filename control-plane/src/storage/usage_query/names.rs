@@ -9,7 +9,7 @@ use super::super::View;
 use super::super::error::StorageError;
 use super::super::rows::{to_id, to_json};
 use super::super::sql::sql;
-use super::{UsageRow, slots};
+use super::UsageRow;
 use crate::domain::usage_query::Subject;
 
 /// Selects the names of what has no secret.
@@ -45,13 +45,12 @@ impl View<'_> {
         ids.dedup();
         let (columns, named) = match subject {
             None => return Ok(HashMap::new()),
-            Some(Subject::Key) => ("SELECT n.id, n.name, n.masked FROM ", " AS i CROSS JOIN keys n WHERE n.id = i.id"),
-            Some(Subject::User) => (UNMASKED, " AS i CROSS JOIN users n WHERE n.id = i.id"),
-            Some(Subject::Organization) => (UNMASKED, " AS i CROSS JOIN organizations n WHERE n.id = i.id"),
+            Some(Subject::Key) => ("SELECT n.id, n.name, n.masked FROM ", ") AS i CROSS JOIN keys n WHERE n.id = i.id"),
+            Some(Subject::User) => (UNMASKED, ") AS i CROSS JOIN users n WHERE n.id = i.id"),
+            Some(Subject::Organization) => (UNMASKED, ") AS i CROSS JOIN organizations n WHERE n.id = i.id"),
         };
         let (mut query, dialect) = (sql(columns), self.session().dialect());
-        slots::push_ids(&mut query, &to_json(&ids)?, dialect);
-        query.push(named);
+        query.push("(SELECT CAST(value AS BIGINT) AS id FROM ").push_list(dialect, to_json(&ids)?).push(named);
         let names: Vec<SubjectName> = query.all(self.session()).await?;
         Ok(names.into_iter().map(|name| (name.id.cast_unsigned(), name)).collect())
     }

@@ -281,14 +281,3 @@ pub(super) fn push_slots(query: &mut Statement, slots: &str, dialect: Dialect) {
             .push(" AS json)) AS j)"),
     };
 }
-
-/// Goes on with a table of these ids, which are JSON.
-pub(in super::super) fn push_ids(query: &mut Statement, ids: &str, dialect: Dialect) {
-    match dialect {
-        Dialect::Sqlite => query.push("(SELECT j.value AS id FROM json_each(").push_bind(ids).push(") AS j)"),
-        Dialect::Postgres => query
-            .push("(SELECT CAST(j.value AS bigint) AS id FROM json_array_elements_text(CAST(")
-            .push_bind(ids)
-            .push(" AS json)) AS j)"),
-    };
-}
