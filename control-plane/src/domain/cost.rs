@@ -45,7 +45,7 @@ impl Cost {
     }
 
     fn picos(self) -> u128 {
-        u128::from(self.micros) * PICOS_PER_MICRO + u128::from(self.picos)
+        in_picos(self.micros, self.picos.into())
     }
 
     fn from_picos(picos: u128) -> Self {
@@ -53,6 +53,16 @@ impl Cost {
         let cost = micros.ok().zip(picos.ok()).map(|(micros, picos)| Self { micros, picos });
         cost.map_or(Self::MAX, |cost| cost.min(Self::MAX))
     }
+}
+
+/// So many millionths and millionths of a millionth, in the latter. It fits: numbers of 64 bits.
+pub fn in_picos(micros: u64, picos: u64) -> u128 {
+    u128::from(micros) * PICOS_PER_MICRO + u128::from(picos)
+}
+
+/// The full millionths in so many millionths of a millionth; more than a number of 64 bits holds stays there.
+pub fn full_micros(picos: u128) -> u64 {
+    u64::try_from(picos / PICOS_PER_MICRO).unwrap_or(u64::MAX)
 }
 
 /// It fits: two numbers of 64 bits.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use portcullis_core::outcome::Outcome;
 
+use super::cost::full_micros;
 use super::period::{Period, Piece, cover};
 use super::timestamp::Timestamp;
 
@@ -331,7 +332,7 @@ impl Amounts {
 
     /// What it cost, in full millionths of the currency.
     pub fn cost_micros(&self) -> u64 {
-        u64::try_from(self.cost_picos / 1_000_000).unwrap_or(u64::MAX)
+        full_micros(self.cost_picos)
     }
 }
 

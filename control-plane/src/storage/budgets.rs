@@ -18,6 +18,7 @@ use super::sql::{Statement, sql};
 use super::write::Write;
 use crate::domain::audit::{Action, Entry};
 use crate::domain::budget::{Budget, Spent};
+use crate::domain::cost::{full_micros, in_picos};
 use crate::domain::key::Key;
 use crate::domain::organization::Organization;
 use crate::domain::period::Period;
@@ -26,7 +27,6 @@ use crate::domain::timestamp::Timestamp;
 const USAGE: Columns = Columns("usage");
 /// How many stops one transaction looks at when the month has turned.
 const LIFTED_MAX: i64 = 500;
-const PICOS_PER_MICRO: u64 = 1_000_000;
 
 /// How many were stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,9 +66,8 @@ impl TryFrom<Sums> for Spent {
     type Error = StorageError;
 
     fn try_from(sums: Sums) -> Result<Self, StorageError> {
-        let carried = USAGE.count(sums.cost_picos)? / PICOS_PER_MICRO;
-        let cost_micros = USAGE.count(sums.cost_micros)?.saturating_add(carried);
-        Ok(Self { cost_micros, tokens: USAGE.count(sums.tokens)? })
+        let picos = in_picos(USAGE.count(sums.cost_micros)?, USAGE.count(sums.cost_picos)?);
+        Ok(Self { cost_micros: full_micros(picos), tokens: USAGE.count(sums.tokens)? })
     }
 }
 

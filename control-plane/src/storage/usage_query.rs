@@ -20,6 +20,7 @@ use super::error::StorageError;
 use super::rows::{Columns, from_id, from_instant, to_id, to_json};
 use super::sql::{Dialect, Statement, sql};
 use super::{Store, View};
+use crate::domain::cost::in_picos;
 use crate::domain::period::Piece;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::usage_query::{Amounts, Asked, Grouping, Range, Tally};
@@ -291,7 +292,6 @@ struct Row {
 
 impl Row {
     fn amounts(&self) -> Result<Amounts, StorageError> {
-        let (micros, picos) = (USAGE.count(self.cost_micros)?, USAGE.count(self.cost_picos)?);
         Ok(Amounts {
             request_bytes: USAGE.count(self.request_bytes)?,
             response_bytes: USAGE.count(self.response_bytes)?,
@@ -299,7 +299,7 @@ impl Row {
             completion_tokens: USAGE.count(self.completion_tokens)?,
             estimated: USAGE.count(self.estimated)?,
             unknown: USAGE.count(self.unknown)?,
-            cost_picos: u128::from(micros).saturating_mul(1_000_000).saturating_add(u128::from(picos)),
+            cost_picos: in_picos(USAGE.count(self.cost_micros)?, USAGE.count(self.cost_picos)?),
         })
     }
 }
