@@ -127,13 +127,12 @@ async fn ask(house: &House, secret: &str, target: &str) -> Vec<u8> {
 /// Gets each answer cut at every byte. How often each was got.
 async fn cut_everywhere(scene: &Arc<Scene>, forms: &[Form]) -> Vec<u64> {
     let cuts = |number: usize| 0..=forms[number].canned.body.len();
-    let mut targets = (0..forms.len())
+    let targets = (0..forms.len())
         .flat_map(|number| cuts(number).map(move |cut| format!("/v1/answers/{number}?cut={cut}")))
         .collect::<Vec<_>>();
     let mut callers = JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let share = targets.split_off(targets.len() - targets.len().min(targets.len() / AT_ONCE + 1));
-        let scene = Arc::clone(scene);
+    for share in targets.chunks(targets.len().div_ceil(AT_ONCE)) {
+        let (scene, share) = (Arc::clone(scene), share.to_vec());
         callers.spawn(async move {
             for target in share {
                 let answer = ask(&scene.house, &scene.key.secret, &target).await;
@@ -141,14 +140,6 @@ async fn cut_everywhere(scene: &Arc<Scene>, forms: &[Form]) -> Vec<u64> {
             }
         });
     }
-    callers.spawn({
-        let (scene, rest) = (Arc::clone(scene), targets);
-        async move {
-            for target in rest {
-                ask(&scene.house, &scene.key.secret, &target).await;
-            }
-        }
-    });
     callers.join_all().await;
     (0..forms.len()).map(|number| u64::try_from(cuts(number).count()).expect("a count")).collect()
 }
