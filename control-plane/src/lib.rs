@@ -7,6 +7,7 @@
 //! | [`domain`] | keys, APIs, organizations, gateways and their rules; clock and randomness; no HTTP, no SQL |
 //! | [`storage`] | the database: all SQL, migrations, the change log, snapshots and deltas |
 //! | [`api`] | the admin API, one file per operation, and its OpenAPI description |
+//! | [`console`] | the same for people, in a browser: pages that call the admin API |
 //! | [`sync`] | the sync port, where filter workers poll for changes |
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
@@ -28,6 +29,7 @@
 pub mod api;
 pub mod bearer;
 pub mod cli;
+pub mod console;
 pub mod domain;
 pub mod fleet;
 pub mod hasher;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::api::{self, App};
 use crate::cli::database::options;
 use crate::cli::serve::Settings;
+use crate::console;
 use crate::domain::environment::EntropyError;
 use crate::fleet::{self, Fleet};
 use crate::housekeeping;
@@ -71,6 +72,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let fleet = Fleet::open(&store, metrics.clone()).await?;
     let sync = SyncPort::new(store.clone(), fleet.clone(), metrics.clone(), stopping.clone());
     let app = App::new(store.clone(), settings.brand, fleet.clone(), &metrics);
+    let pages = console::router(app.clone(), api::router(app), console::Settings::default());
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,
@@ -80,7 +82,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         "serving"
     );
     tokio::join!(
-        server::serve(admin, api::router(app), ADMIN_LIMITS, stopping.clone()),
+        server::serve(admin, pages, ADMIN_LIMITS, stopping.clone()),
         server::serve(filters, sync::router(sync.clone()), SYNC_LIMITS, stopping.clone()),
         sync.keep_house(),
         fleet::keeper::keep(&fleet, stopping.clone()),

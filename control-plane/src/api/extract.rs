@@ -109,7 +109,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-async fn read_body(body: Body) -> Result<Bytes, Problem> {
+/// The whole of a body, within limits.
+pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     let limited = Limited::new(body, BODY_BYTES_MAX).collect();
     let Ok(read) = tokio::time::timeout(BODY_TIME_MAX, limited).await else {
         let detail = "The body took too long to arrive.";

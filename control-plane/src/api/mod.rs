@@ -17,6 +17,7 @@ pub mod health;
 pub mod idempotency;
 pub mod keys;
 pub mod leaks;
+pub mod me;
 pub mod metrics;
 pub mod openapi;
 pub mod organizations;
@@ -120,6 +121,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(tokens::create::create, tokens::list::list))
         .routes(routes!(tokens::get::get, tokens::delete::delete))
         .routes(routes!(sessions::create::create))
+        .routes(routes!(me::get))
         .routes(routes!(gateways::create::create, gateways::list::list))
         .routes(routes!(gateways::get::get, gateways::patch::patch, gateways::delete::delete))
         .routes(routes!(gateways::reissue::reissue))

@@ -117,7 +117,7 @@ pub fn action_of(method: &Method, matched: &str) -> Option<Action> {
         ("POST", "organizations") => Action::OrganizationCreate,
         ("PATCH", "organizations/{id}") => Action::OrganizationChange,
         ("DELETE", "organizations/{id}") => Action::OrganizationDelete,
-        ("GET", "users" | "users/{id}") => Action::UserRead,
+        ("GET", "me" | "users" | "users/{id}") => Action::UserRead,
         ("POST", "users") => Action::UserCreate,
         ("PATCH", "users/{id}") => Action::UserChange,
         ("DELETE", "users/{id}") => Action::UserDelete,

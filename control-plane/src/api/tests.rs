@@ -118,7 +118,7 @@ async fn the_description_names_every_operation_and_every_reference_resolves() {
     let document = harness.call("GET", "/openapi.json").anonymous().send().await.expect(200);
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.values().map(|item| item.as_object().unwrap().len()).sum::<usize>();
-    assert_eq!(operations, 39);
+    assert_eq!(operations, 40);
     for path in ["/v1/keys", "/v1/keys/{id}", "/v1/keys/{id}/reissue", "/v1/apis", "/healthz"] {
         assert!(paths.contains_key(path), "{path}");
     }

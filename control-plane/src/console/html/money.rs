@@ -1,0 +1,69 @@
+//! Amounts of money: millionths of the deployment's currency, written with a point.
+
+use portcullis_core::limit::AMOUNT_MAX;
+
+const MICROS: u64 = 1_000_000;
+
+/// `12_500_000` as `12.50`; more than two digits after the point where they say something.
+pub fn from_micros(micros: u64) -> String {
+    let fraction = format!("{:06}", micros % MICROS);
+    let mut fraction = fraction.trim_end_matches('0').to_owned();
+    while fraction.len() < 2 {
+        fraction.push('0');
+    }
+    format!("{}.{fraction}", grouped(micros / MICROS))
+}
+
+/// What is wrong with a text that is no amount.
+pub const NO_AMOUNT: &str = "expected an amount such as 12.50";
+
+/// Reads `12.5` as millionths. `None` if it is no amount, is finer than a millionth, or is more than the API takes.
+pub fn to_micros(text: &str) -> Option<u64> {
+    let text = text.replace([',', ' '], "");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<6}").parse().ok()?;
+    let micros = whole.parse::<u64>().ok()?.checked_mul(MICROS)?.checked_add(fraction)?;
+    (micros <= AMOUNT_MAX).then_some(micros)
+}
+
+/// A number in groups of three digits: `12,345,678`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_are_written_as_people_do() {
+        let cases = [(0, "0.00"), (12_500_000, "12.50"), (1, "0.000001"), (1_234_567_000_000, "1,234,567.00")];
+        for (micros, text) in cases {
+            assert_eq!(from_micros(micros), text);
+        }
+        for text in ["", ".", ".5", "-1", "1.0000001", "1e3", "x", "1000000.000001"] {
+            assert_eq!(to_micros(text), None, "{text}");
+        }
+        assert_eq!(to_micros("1,000.5"), Some(1_000_500_000));
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_survives_its_text(micros in 0..=AMOUNT_MAX) {
+            prop_assert_eq!(to_micros(&from_micros(micros)), Some(micros));
+        }
+    }
+}

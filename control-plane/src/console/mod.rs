@@ -1,0 +1,88 @@
+//! The console: API Key Management for people, in a browser.
+//!
+//! Pages are rendered here and complete without JavaScript; the one script copies, shows instants in the viewer's zone
+//! and keeps receipts current. Whatever a page shows or does is a call of the admin API, made inside this process with the
+//! access token of whoever is signed in ([`client`]): so the console can do nothing that the API does not allow, and each
+//! click is checked, audited and refused like any other call.
+//!
+//! ```text
+//! browser ── cookie ──► session ──► page ──► client ──► admin API
+//!         ── form ────► forms (Origin, token) ─┘
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`session`] | who is signed in: the cookie holds an access token that ends after 12 hours |
+//! | [`forms`] | what a form says, and that it is one of ours |
+//! | [`client`], [`model`] | the admin API as its first client sees it |
+//! | [`headers`], [`assets`] | what a browser may do with a page; stylesheet, script and icon |
+//! | [`html`] | the frame around a page, and the parts that pages share |
+//! | the others | one folder or file for each page of the menu, one file for each thing to be done there |
+//!
+//! A page is a `View`: data that was read, and how it is written as HTML. Each has sample data, and one test renders
+//! all of them with it.
+
+mod account;
+mod assets;
+mod client;
+mod failure;
+mod forms;
+mod headers;
+mod html;
+mod keys;
+mod model;
+mod session;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use crate::api::App;
+
+/// Where the console is, as browsers and callers see it.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The console's own origin, such as `https://keys.example.com`; not known if it is left out.
+    pub origin: Option<String>,
+    /// Where callers reach the gateway, such as `https://models.example.com`.
+    pub gateway: Option<String>,
+}
+
+impl Settings {
+    /// Whether browsers reach the console by TLS.
+    fn is_secure(&self) -> bool {
+        self.origin.as_deref().is_some_and(|origin| origin.starts_with("https://"))
+    }
+}
+
+/// What pages are made with. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Console {
+    app: App,
+    /// The admin API, as a service.
+    api: Router,
+    settings: Arc<Settings>,
+}
+
+/// The console, in front of the admin API: what is no page goes there.
+pub fn router(app: App, api: Router, settings: Settings) -> Router {
+    let console = Console { app, api: api.clone(), settings: Arc::new(settings) };
+    Router::new()
+        .route("/", get(async || Redirect::to(keys::PATH)))
+        .route("/sign-in", get(sign_in::password::show).post(sign_in::password::sign_in))
+        .route("/sign-in/token", post(sign_in::token::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .merge(keys::router())
+        .merge(account::router())
+        .layer(axum::middleware::from_fn(headers::protect))
+        .route(assets::STYLE.path(), get(async || assets::STYLE.serve()))
+        .route(assets::SCRIPT.path(), get(async || assets::SCRIPT.serve()))
+        .route(assets::ICON.path(), get(async || assets::ICON.serve()))
+        .fallback_service(api)
+        .with_state(console)
+}

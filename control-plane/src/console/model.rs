@@ -1,0 +1,193 @@
+//! What the console reads of the admin API's answers: of each thing, the fields that some page shows.
+//!
+//! Ids and instants stay the texts that they are; kinds, states, roles and policies are the API's own closed lists.
+
+use serde::Deserialize;
+
+use crate::api::keys::{KindName, StatusName};
+use crate::domain::budget::Budget;
+use crate::domain::user::RoleName;
+
+/// A page of a list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct List<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next one begins, if there is one.
+    #[serde(default)]
+    pub next_cursor: Option<String>,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Me {
+    pub user: String,
+    pub name: String,
+    pub role: RoleName,
+    pub organization: Option<String>,
+    pub organization_name: Option<String>,
+    pub has_password: bool,
+    pub token: String,
+}
+
+/// An organization.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Organization {
+    pub id: String,
+    pub name: String,
+    pub monthly_budget: Option<Budget>,
+    pub over_budget: bool,
+    pub created_at: String,
+}
+
+/// A key.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Key {
+    pub id: String,
+    pub masked: String,
+    pub kind: KindName,
+    pub name: String,
+    pub organization: String,
+    pub created_by_name: String,
+    pub issued_at: String,
+    pub expires_at: Option<String>,
+    pub apis: Option<Vec<String>>,
+    pub rate_limit_enabled: bool,
+    pub monthly_budget: Option<Budget>,
+    pub over_budget: bool,
+    pub status: StatusName,
+    pub last_used_at: Option<String>,
+    pub overlap_ends_at: Option<String>,
+}
+
+/// A key with its secret, and how far it has come.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IssuedKey {
+    #[serde(flatten)]
+    pub key: Key,
+    #[serde(rename = "key")]
+    pub secret: String,
+    pub propagation: Option<Propagation>,
+}
+
+/// What a write has left, as far as its receipt goes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Written {
+    pub propagation: Option<Propagation>,
+}
+
+/// How far a revision has come.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Propagation {
+    pub revision: u64,
+    pub status: PropagationStatus,
+    pub workers_total: u64,
+    pub workers_applied: u64,
+    pub workers_stopped: u64,
+    pub elapsed_ms: Option<u64>,
+    pub pending: Vec<PendingWorker>,
+    pub enforced_by: Option<String>,
+    pub settling_until: Option<String>,
+}
+
+/// Whether a change is enforced everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PropagationStatus {
+    Complete,
+    Pending,
+}
+
+/// A worker that has not applied a change.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PendingWorker {
+    pub gateway: String,
+    pub node: Option<String>,
+    pub worker: String,
+    pub last_seen_at: String,
+}
+
+/// An access token.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Token {
+    pub id: String,
+    pub name: String,
+    pub masked: String,
+    pub user: String,
+    pub bootstrap: bool,
+    pub created_at: String,
+    pub expires_at: Option<String>,
+}
+
+/// An access token with its secret.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IssuedToken {
+    pub id: String,
+    pub token: String,
+    pub name: String,
+}
+
+/// An API.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Api {
+    pub id: String,
+    pub name: String,
+    pub kind: KindName,
+    pub organization: Option<String>,
+    #[serde(rename = "match")]
+    pub route: Route,
+    pub rate_limit: Option<crate::domain::rate_limit::RateLimit>,
+    pub price: Option<crate::domain::api::Price>,
+    pub count_tokens: bool,
+    pub forward_credential: bool,
+    pub created_at: String,
+}
+
+/// Where an API answers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Route {
+    pub hosts: Option<Vec<String>>,
+    pub path_prefix: String,
+}
+
+/// Usage, as much of it as a page shows.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Usage {
+    pub from: String,
+    pub to: String,
+    pub items: Vec<UsageItem>,
+    pub total: Counts,
+    pub next_cursor: Option<String>,
+}
+
+/// What was used in one way.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct UsageItem {
+    pub key: Option<String>,
+    pub key_name: Option<String>,
+    pub key_masked: Option<String>,
+    pub user: Option<String>,
+    pub user_name: Option<String>,
+    pub organization: Option<String>,
+    pub organization_name: Option<String>,
+    pub api: Option<String>,
+    pub api_name: Option<String>,
+    pub hour: Option<String>,
+    pub day: Option<String>,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// How much was used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub calls: u64,
+    pub refused: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub total_tokens: u64,
+    pub estimated: u64,
+    pub cost_micros: u64,
+}

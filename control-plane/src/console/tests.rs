@@ -1,0 +1,6 @@
+//! What holds for every page.
+
+mod pages;
+mod protection;
+mod samples;
+mod visitor;
