@@ -31,6 +31,7 @@ pub const START_MS: u64 = 1_798_761_600_000;
 const TOKEN: &str = "operator-token-of-the-tests-0123456789";
 
 pub struct Harness {
+    pub app: App,
     pub store: Store,
     pub fleet: Fleet,
     pub router: Router,
@@ -70,7 +71,7 @@ impl Harness {
         let (stop, stopping) = watch::channel(false);
         let kept = fleet.clone();
         tokio::spawn(async move { keeper::keep(&kept, stopping).await });
-        Self { router: router(app), metrics, store, fleet, now_ms, directory, _stop: stop }
+        Self { router: router(app.clone()), app, metrics, store, fleet, now_ms, directory, _stop: stop }
     }
 
     /// One with the organization `acme`, the serverless API `echo` and its dedicated API `private-echo`.

@@ -3,4 +3,4 @@
 mod pages;
 mod protection;
 mod samples;
-mod visitor;
+pub mod visitor;

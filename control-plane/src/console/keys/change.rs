@@ -8,8 +8,8 @@ use portcullis_core::id::Key as KeyMark;
 use serde_json::{Value, json};
 
 use super::expiry::{self, Chosen};
+use super::show::place;
 use super::{PATH, Tab, api_path, apis_of, fields};
-use crate::console::client::link;
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};
 use crate::console::html::field;
@@ -41,11 +41,7 @@ pub async fn change(Path(id): Path<String>, Posted { session, fields }: Posted) 
     let key: Key = session.client.get(&path, &[]).await?;
     let faults = match read(&session, &key, &fields) {
         Ok(body) => match session.client.patch::<Written>(&path, body).await {
-            Ok(Written { propagation }) => {
-                let revision = propagation.map(|receipt| receipt.revision.to_string()).unwrap_or_default();
-                let place = link(&format!("{PATH}/{}", key.id), &[("revision", &revision)]);
-                return Ok(Redirect::to(&place).into_response());
-            }
+            Ok(written) => return Ok(Redirect::to(&place(&key.id, written)).into_response()),
             Err(refusal) => Faults::try_from(refusal)?,
         },
         Err(faults) => faults,

@@ -5,8 +5,8 @@ use axum::response::Redirect;
 use maud::{Markup, html};
 use portcullis_core::id::Key as KeyMark;
 
+use super::show::place;
 use super::{PATH, api_path};
-use crate::console::client::link;
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
 use crate::console::html::frame::{Frame, Section, View};
@@ -42,9 +42,8 @@ pub async fn recent(session: &Session, key: &str) -> Result<Usage, Failure> {
 /// Deletes the key, and shows the receipt.
 pub async fn delete(Path(id): Path<String>, Posted { session, .. }: Posted) -> Result<Redirect, Failure> {
     let path = api_path::<KeyMark>(&id)?;
-    let Written { propagation } = session.client.delete(&path).await?;
-    let revision = propagation.map(|receipt| receipt.revision.to_string()).unwrap_or_default();
-    Ok(Redirect::to(&link(&format!("{PATH}/{id}"), &[("revision", &revision)])))
+    let written: Written = session.client.delete(&path).await?;
+    Ok(Redirect::to(&place(&id, written)))
 }
 
 impl View for DeleteView {

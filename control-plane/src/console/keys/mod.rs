@@ -10,6 +10,8 @@ mod list;
 mod receipt;
 mod reissue;
 mod show;
+#[cfg(test)]
+mod tests;
 
 pub use issue::attempt;
 

@@ -13,14 +13,22 @@ use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money::{from_micros, grouped};
 use crate::console::html::time::{time, time_or};
 use crate::console::html::{badge, policy, receipt as part};
-use crate::console::model::{Api, Key, Propagation, Usage};
+use crate::console::model::{Api, Key, Propagation, Usage, Written};
 use crate::console::session::Session;
 use crate::domain::budget::Budget;
 
-/// What was just done.
+/// What was just done: in this revision, or in none where filters have nothing to learn of it.
 #[derive(Debug, Deserialize)]
 pub struct Done {
+    #[serde(default)]
+    saved: String,
     revision: Option<u64>,
+}
+
+/// The page of a key that was just changed.
+pub fn place(id: &str, written: Written) -> String {
+    let revision = written.propagation.map(|receipt| receipt.revision.to_string()).unwrap_or_default();
+    link(&format!("{PATH}/{id}"), &[("saved", "yes"), ("revision", &revision)])
 }
 
 /// The key.
@@ -28,6 +36,7 @@ pub struct ShowView {
     key: Key,
     apis: Vec<Api>,
     usage: Usage,
+    is_saved: bool,
     receipt: Option<Propagation>,
 }
 
@@ -37,7 +46,7 @@ pub async fn show(session: Session, Path(id): Path<String>, Query(done): Query<D
     let apis = apis_of(&session.client, key.kind.into(), &key.organization).await?;
     let usage = session.client.get("/v1/usage", &[("key", &key.id)]).await?;
     let receipt = receipt::of_query(&session, done.revision).await;
-    let view = ShowView { key, apis, usage, receipt };
+    let view = ShowView { key, apis, usage, is_saved: !done.saved.is_empty(), receipt };
     Ok(session.frame.page(&view))
 }
 
@@ -65,9 +74,9 @@ impl View for ShowView {
                     }
                 }
             }
-            @if let Some(receipt) = &self.receipt {
-                (part::receipt(if is_deleted { "Deleted." } else { "Saved." }, receipt))
-            }
+            @let done = if is_deleted { "Deleted." } else { "Saved." };
+            @if let Some(receipt) = &self.receipt { (part::receipt(done, receipt)) }
+            @else if self.is_saved { div .alert .good role="status" { strong { (done) } } }
             (self.facts())
             (self.used())
         }
@@ -162,7 +171,13 @@ impl ShowView {
     /// Keys of every state, with a receipt of each sort.
     pub fn samples(text: &str) -> Vec<Self> {
         let receipts = Propagation::samples(text).into_iter().map(Some).chain([None]);
-        let view = |(key, receipt)| Self { key, apis: Api::samples(text), usage: Usage::sample(text), receipt };
+        let view = |(key, receipt)| Self {
+            key,
+            apis: Api::samples(text),
+            usage: Usage::sample(text),
+            is_saved: true,
+            receipt,
+        };
         Key::samples(text).into_iter().zip(receipts).map(view).collect()
     }
 }
