@@ -47,7 +47,7 @@ pub async fn show(
     session: Session,
     Query(asked): Query<Asked>,
 ) -> Result<Markup, Failure> {
-    let fields = Fields::from_pairs([(ATTEMPT, attempt(&console)?)]);
+    let fields = Fields::from_pairs([("days", "90".to_owned()), (ATTEMPT, attempt(&console)?)]);
     let view = AccountView { done: asked.done, ..view(&session, fields, Faults::default()).await? };
     Ok(session.frame.page(&view))
 }

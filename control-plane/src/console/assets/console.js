@@ -4,12 +4,13 @@
 document.documentElement.classList.add("with-script");
 
 const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const dated = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** Instants in the viewer's zone; the title keeps UTC. */
 function localize(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const instant = new Date(element.dateTime);
-    if (!Number.isNaN(instant.getTime())) element.textContent = zoned.format(instant);
+    if (!Number.isNaN(instant.getTime())) element.textContent = ("day" in element.dataset ? dated : zoned).format(instant);
   }
 }
 

@@ -31,7 +31,7 @@ fn sentence(receipt: &Propagation) -> String {
     let elapsed = receipt.elapsed_ms.map(|ms| format!(" in {ms} ms")).unwrap_or_default();
     let workers = if total == 1 { "worker" } else { "workers" };
     match receipt.status {
-        PropagationStatus::Complete if total == 0 => "No gateway is connected, so nothing has to apply it.".to_owned(),
+        PropagationStatus::Complete if total == 0 => "No gateway is connected: it holds as soon as one is.".to_owned(),
         PropagationStatus::Complete if receipt.workers_stopped > 0 => format!(
             "Enforced everywhere: {applied} of {total} {workers} applied it{elapsed}, and {} accept nothing for want of \
              contact.",

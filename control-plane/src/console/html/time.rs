@@ -10,6 +10,23 @@ pub fn time(instant: &str) -> Markup {
     html! { time datetime=(instant) title={ (shown) " UTC" } { (shown) " UTC" } }
 }
 
+/// The day of an instant, where there is no room for more; pointed at it says the rest.
+pub fn day(instant: &str) -> Markup {
+    let shown = shown(instant);
+    let day = shown.split(' ').next().unwrap_or_default();
+    html! { time datetime=(instant) title={ (shown) " UTC" } data-day { (day) } }
+}
+
+/// The day of an instant, or what to say if there is none.
+pub fn day_or(instant: Option<&String>, none: &str) -> Markup {
+    html! {
+        @match instant {
+            Some(instant) => (day(instant)),
+            None => span .quiet { (none) },
+        }
+    }
+}
+
 /// An instant, or what to say if there is none.
 pub fn time_or(instant: Option<&String>, none: &str) -> Markup {
     html! {

@@ -9,6 +9,9 @@ use crate::console::html::secret::{secret, snippet};
 use crate::console::html::time::time;
 use crate::console::model::{Api, IssuedKey};
 
+/// What stands for the gateway while nobody has said where it is.
+const PLACEHOLDER: &str = "https://YOUR-GATEWAY";
+
 /// A key with its secret.
 pub struct IssuedView {
     issued: IssuedKey,
@@ -28,7 +31,7 @@ impl IssuedView {
 
 /// Where callers reach an API: at its own host if it has one, else at the gateway.
 fn address(api: &Api, gateway: Option<&str>) -> String {
-    let gateway = gateway.unwrap_or("https://YOUR-GATEWAY");
+    let gateway = gateway.unwrap_or(PLACEHOLDER);
     let base = match api.route.hosts.as_deref() {
         Some([host, ..]) => {
             let (scheme, rest) = gateway.split_once("://").unwrap_or(("https", gateway));
@@ -60,6 +63,12 @@ impl View for IssuedView {
             }
             @if let Some((name, address)) = &self.example {
                 h2 { "Call " (name) " with it" }
+                @if address.starts_with(PLACEHOLDER) {
+                    p .quiet {
+                        "Put the address of your gateway in place of YOUR-GATEWAY. An operator can set it for everyone with "
+                        code { "PORTCULLIS_GATEWAY_URL" } "."
+                    }
+                }
                 (snippet("curl", "curl", &curl(address, &self.issued.secret)))
                 (snippet("openai", "OpenAI client for Python", &openai(address, &self.issued.secret)))
             }

@@ -12,7 +12,7 @@ use crate::console::failure::Failure;
 use crate::console::html::badge;
 use crate::console::html::field::select;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::html::time::{time, time_or};
+use crate::console::html::time::{day, day_or};
 use crate::console::model::{Key, List};
 use crate::console::session::Session;
 
@@ -185,10 +185,10 @@ fn row(key: &Key) -> Markup {
             th scope="row" data-label="Name" { a href=(path) { (key.name) } }
             td data-label="Key" { code { (key.masked) } }
             td data-label="Status" { (badge::of_key(key)) }
-            td data-label="Issued" { (time(&key.issued_at)) }
-            td data-label="Expires" { (time_or(key.expires_at.as_ref(), "Never")) }
+            td data-label="Issued" { (day(&key.issued_at)) }
+            td data-label="Expires" { (day_or(key.expires_at.as_ref(), "Never")) }
             td data-label="Creator" { (key.created_by_name) }
-            td data-label="Last used" { (time_or(key.last_used_at.as_ref(), "Never")) }
+            td data-label="Last used" { (day_or(key.last_used_at.as_ref(), "Never")) }
             td .actions {
                 @if !is_deleted {
                     a href={ (path) "/reissue" } { "Reissue" span .sr { " " (key.name) } }
