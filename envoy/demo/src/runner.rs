@@ -26,6 +26,9 @@ use crate::stack::{ControlPlane, ControlPlaneConfig, Envoy, EnvoyConfig, SampleU
 use crate::terminal::{complain, say};
 use crate::tour::{TokenSource, Tour};
 
+/// Where the console says that callers reach the gateway.
+const GATEWAY_URL: &str = "PORTCULLIS_GATEWAY_URL";
+
 /// What the Makefile tells the runner; the rest is in the environment (see [`crate::settings`]).
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
@@ -122,8 +125,10 @@ impl Pieces {
         envoy.wait_until_healthy().await?;
         envoy.wait_until_serving().await?;
 
+        let password_file = seed::password_file(&plan.demo_dir);
         let tour = Tour {
             settings: &settings,
+            password_file: password_file.exists().then_some(&password_file),
             token_file: &plan.token_file(),
             token: token_source,
             organization: &seeded.organization,
@@ -216,10 +221,14 @@ impl<'a> Plan<'a> {
 
     fn control_plane(&self, arguments: &Arguments, token: &OperatorToken) -> ControlPlaneConfig {
         // Whatever else the user set for the control plane, PORTCULLIS_DATABASE_URL for one, reaches it.
-        let environment: Vec<(String, OsString)> = std::env::vars_os()
+        let mut environment: Vec<(String, OsString)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, value)| name.starts_with("PORTCULLIS_") && !value.is_empty())
             .collect();
+        // The console shows callers how to call; it cannot know by itself where.
+        if !environment.iter().any(|(name, _)| name == GATEWAY_URL) {
+            environment.push((GATEWAY_URL.to_owned(), format!("http://{}", self.settings.envoy).into()));
+        }
         ControlPlaneConfig {
             program: arguments.control_plane.clone(),
             listen: self.settings.listen,

@@ -1,15 +1,18 @@
-//! What the demo needs in the control plane: an organization, two APIs, a gateway.
+//! What the demo needs in the control plane: an organization, somebody who signs in to the console, two APIs, a gateway.
 //!
 //! Each is looked for by its name and created only where it is missing, so a second start changes nothing, and what a
 //! user has changed stays. The gateway's token is shown once, when it is issued; it is kept in `gateway-token` beside the
 //! id of its gateway. Where the two no longer fit to what the control plane lists (a lost file, another database), the
 //! gateway is deleted and made anew, because its token cannot be had again.
 //!
-//! Its workers are those of the Envoy of an earlier run, which this runner has stopped or killed with itself. So nobody
+//! The password of whoever signs in is generated and kept in `console-password`; a user of that name who was there before,
+//! or whose password somebody has changed, stays as they are.
+//!
+//! The gateway's workers are those of the Envoy of an earlier run, which this runner has stopped or killed with itself. So nobody
 //! need wait for them, and that is said to the control plane.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -19,6 +22,8 @@ use crate::secrets;
 
 const ORGANIZATION: &str = "acme";
 const GATEWAY: &str = "local";
+/// Who signs in to the console: an admin of the organization.
+pub const ADMIN: &str = "ada";
 
 /// What the rest of the demo needs to know.
 #[derive(Clone, Debug)]
@@ -43,8 +48,11 @@ pub enum SeedError {
         /// Which one.
         field: &'static str,
     },
-    /// The gateway's token could not be kept.
-    #[error("cannot keep the gateway's token in {directory}: {error}")]
+    /// The operating system has no random bytes for a password.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// A secret could not be kept.
+    #[error("cannot keep the demo's secrets in {directory}: {error}")]
     Keep {
         /// Where.
         directory: String,
@@ -60,6 +68,7 @@ pub enum SeedError {
 /// [`SeedError`]; what was created until then stays, and the next call goes on from there.
 pub async fn seed(admin: &AdminClient, directory: &Path) -> Result<Seeded, SeedError> {
     let organization = organization(admin).await?;
+    somebody(admin, &organization, directory).await?;
     apis(admin, &organization).await?;
     let gateway_token = gateway(admin, directory).await?;
     Ok(Seeded { organization, gateway_token })
@@ -72,6 +81,31 @@ async fn organization(admin: &AdminClient) -> Result<String, SeedError> {
     }
     let created = admin.create("/v1/organizations", &json!({"name": ORGANIZATION})).await?;
     field(&created, "the organization", "id")
+}
+
+async fn somebody(admin: &AdminClient, organization: &str, directory: &Path) -> Result<(), SeedError> {
+    if named(&admin.list("/v1/users").await?, ADMIN).is_some() {
+        return Ok(());
+    }
+    let file = password_file(directory);
+    let keep = |error| SeedError::Keep { directory: directory.display().to_string(), error };
+    let password = match secrets::read(&file).map_err(keep)? {
+        Some(kept) => kept,
+        None => {
+            let generated = secrets::generate()?;
+            // It goes first: a user whose password nobody knows is of no use.
+            secrets::write(&file, &generated).map_err(keep)?;
+            generated
+        }
+    };
+    let user = json!({"name": ADMIN, "role": "admin", "organization": organization, "password": password});
+    admin.create("/v1/users", &user).await?;
+    Ok(())
+}
+
+/// Where the password of [`ADMIN`] is kept.
+pub fn password_file(directory: &Path) -> PathBuf {
+    directory.join("console-password")
 }
 
 async fn apis(admin: &AdminClient, organization: &str) -> Result<(), SeedError> {

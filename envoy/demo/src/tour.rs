@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::ports::reachable;
+use crate::seed::ADMIN;
 use crate::settings::Settings;
 
 /// Where the operator's token of this run comes from.
@@ -30,6 +31,8 @@ pub struct Tour<'a> {
     pub token_file: &'a Path,
     /// Where the token comes from.
     pub token: TokenSource,
+    /// The file with the password of whoever signs in to the console, if there is one.
+    pub password_file: Option<&'a Path>,
     /// The id of the organization `acme`.
     pub organization: &'a str,
     /// Where the logs are.
@@ -64,7 +67,8 @@ impl Tour<'_> {
 Portcullis is running.
 
   callers           {envoy}
-  admin API         {admin}   (described at /openapi.json)
+  console           {admin}   ({sign_in})
+  admin API         {admin}/v1   (to read at {admin}/docs)
   Envoy's admin     http://{envoy_admin}
   sample upstream   http://{upstream}
   data              {data}
@@ -72,11 +76,19 @@ Portcullis is running.
 ",
             envoy = self.envoy(),
             admin = self.admin(),
+            sign_in = self.sign_in(),
             envoy_admin = self.settings.envoy_admin,
             upstream = self.settings.upstream,
             data = self.settings.data_dir.display(),
             logs = self.log_dir.display(),
         )
+    }
+
+    fn sign_in(&self) -> String {
+        match self.password_file {
+            Some(file) => format!("sign in as {ADMIN}; the password is in {}", file.display()),
+            None => "sign in with a password of yours, or with the operator's token".to_owned(),
+        }
     }
 
     fn token(&self) -> String {
@@ -238,8 +250,14 @@ mod tests {
             Settings::read(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned())).unwrap();
         let token_file = settings.data_dir.join("demo/operator-token");
         let log_dir = settings.data_dir.join("log");
-        let tour =
-            Tour { settings: &settings, token_file: &token_file, token, organization: "org_1", log_dir: &log_dir };
+        let tour = Tour {
+            settings: &settings,
+            token_file: &token_file,
+            token,
+            password_file: None,
+            organization: "org_1",
+            log_dir: &log_dir,
+        };
         tour.text()
     }
 
@@ -265,6 +283,25 @@ mod tests {
         assert!(text(&[], TokenSource::Generated("s3cret".to_owned())).contains("s3cret"));
         assert!(!text(&[], TokenSource::Kept).contains("made for you"));
         assert!(text(&[], TokenSource::Environment).contains("TOKEN=${PORTCULLIS_BOOTSTRAP_TOKEN:?"));
+    }
+
+    #[test]
+    fn it_says_how_to_sign_in_to_the_console() {
+        let settings = Settings::read(|_| None).unwrap();
+        let file = Path::new("data/demo/console-password");
+        let tour = |password_file| {
+            Tour {
+                settings: &settings,
+                token_file: file,
+                token: TokenSource::Kept,
+                password_file,
+                organization: "o",
+                log_dir: file,
+            }
+            .text()
+        };
+        assert!(tour(Some(file)).contains("sign in as ada; the password is in data/demo/console-password"));
+        assert!(tour(None).contains("with the operator's token"));
     }
 
     #[test]

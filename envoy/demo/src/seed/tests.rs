@@ -136,3 +136,21 @@ async fn nobody_need_wait_for_the_workers_of_an_earlier_run() {
     assert_eq!(second.gateway_token, first.gateway_token);
     assert_eq!(store.lock().unwrap()["gateways"][0]["workers"], json!([]));
 }
+
+#[tokio::test]
+async fn whoever_signs_in_has_a_password_that_is_kept_and_is_made_once() {
+    let (admin, store) = stand_in().await;
+    let directory = tempfile::tempdir().unwrap();
+    seed(&admin, directory.path()).await.unwrap();
+    let kept = secrets::read(&password_file(directory.path())).unwrap().unwrap();
+    let users = store.lock().unwrap()["users"].clone();
+    assert_eq!((&users[0]["name"], &users[0]["password"]), (&json!(ADMIN), &json!(kept)));
+    // Another database gets the same one; a user who is there is left alone.
+    store.lock().unwrap().remove("users");
+    seed(&admin, directory.path()).await.unwrap();
+    assert_eq!(store.lock().unwrap()["users"][0]["password"], json!(kept));
+    std::fs::remove_file(password_file(directory.path())).unwrap();
+    seed(&admin, directory.path()).await.unwrap();
+    assert_eq!(store.lock().unwrap()["users"].len(), 1);
+    assert!(!password_file(directory.path()).exists());
+}
