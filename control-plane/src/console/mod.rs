@@ -23,18 +23,26 @@
 //! all of them with it.
 
 mod account;
+mod advice;
+mod apis;
 mod assets;
+mod audit;
 mod client;
+mod done;
 mod failure;
 mod forms;
+mod gateways;
 mod headers;
 mod html;
 mod keys;
+mod members;
 mod model;
+mod organizations;
 mod session;
 mod sign_in;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::sync::Arc;
 
@@ -78,6 +86,13 @@ pub fn router(app: App, api: Router, settings: Settings) -> Router {
         .route("/sign-in/token", post(sign_in::token::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .merge(keys::router())
+        .merge(apis::router())
+        .merge(usage::router())
+        .merge(advice::router())
+        .merge(members::router())
+        .merge(organizations::router())
+        .merge(gateways::router())
+        .merge(audit::router())
         .merge(account::router())
         .layer(axum::middleware::from_fn(headers::protect))
         .route(assets::STYLE.path(), get(async || assets::STYLE.serve()))

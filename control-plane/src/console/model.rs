@@ -3,9 +3,14 @@
 //! Ids and instants stay the texts that they are; kinds, states, roles and policies are the API's own closed lists.
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::api::advice::ReasonName;
 use crate::api::keys::{KindName, StatusName};
+use crate::domain::api::Price;
+use crate::domain::audit::Action;
 use crate::domain::budget::Budget;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::user::RoleName;
 
 /// A page of a list.
@@ -122,7 +127,6 @@ pub struct Token {
 /// An access token with its secret.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IssuedToken {
-    pub id: String,
     pub token: String,
     pub name: String,
 }
@@ -136,11 +140,10 @@ pub struct Api {
     pub organization: Option<String>,
     #[serde(rename = "match")]
     pub route: Route,
-    pub rate_limit: Option<crate::domain::rate_limit::RateLimit>,
-    pub price: Option<crate::domain::api::Price>,
+    pub rate_limit: Option<RateLimit>,
+    pub price: Option<Price>,
     pub count_tokens: bool,
     pub forward_credential: bool,
-    pub created_at: String,
 }
 
 /// Where an API answers.
@@ -190,4 +193,88 @@ pub struct Counts {
     pub total_tokens: u64,
     pub estimated: u64,
     pub cost_micros: u64,
+}
+
+/// A piece of advice.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AdviceItem {
+    pub reason: ReasonName,
+    pub key: AdvisedKey,
+    pub detail: String,
+    pub mend: Mend,
+}
+
+/// A key, as far as advice speaks of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AdvisedKey {
+    pub id: String,
+    pub name: String,
+    pub masked: String,
+    pub created_by_name: String,
+    pub last_used_at: Option<String>,
+    pub expires_at: Option<String>,
+}
+
+/// The call that follows a piece of advice.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Mend {
+    pub method: String,
+    pub path: String,
+    pub body: Option<Value>,
+}
+
+/// A gateway, without its token.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Gateway {
+    pub id: String,
+    pub name: String,
+    pub masked: String,
+    pub created_at: String,
+    pub apis: Option<Vec<String>>,
+    pub max_staleness_seconds: Option<u64>,
+    pub workers: Vec<Worker>,
+}
+
+/// A worker of an Envoy.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Worker {
+    pub id: String,
+    pub node: Option<String>,
+    pub last_seen_at: String,
+    pub revision: Option<u64>,
+    pub lag: Option<u64>,
+    pub memory_bytes: Option<u64>,
+}
+
+/// A gateway with its token.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IssuedGateway {
+    pub id: String,
+    pub name: String,
+    pub token: String,
+}
+
+/// A user.
+#[derive(Debug, Clone, Deserialize)]
+pub struct User {
+    pub id: String,
+    pub name: String,
+    pub role: RoleName,
+    pub organization: Option<String>,
+    pub has_password: bool,
+    pub created_at: String,
+}
+
+/// An entry of the audit.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuditEntry {
+    pub at: String,
+    pub user_name: Option<String>,
+    pub action: Action,
+    pub subject: Option<String>,
+    pub status: Option<u16>,
+    pub origin: Option<String>,
+    pub revision: Option<u64>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
 }

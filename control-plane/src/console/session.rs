@@ -9,14 +9,14 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cookie::{Cookie, SameSite};
 use portcullis_core::digest::Digest;
 use portcullis_core::id::OrganizationId;
 
 use super::Console;
-use super::client::Client;
+use super::client::{Client, Refusal};
 use super::failure::Failure;
 use super::html::frame::Frame;
 use super::model::{Me, Organization};
@@ -103,6 +103,12 @@ impl Session {
     /// The organization whose things are shown, by id: an operator's choice; empty for all that one sees.
     pub fn organization(&self) -> &str {
         self.frame.organization.as_ref().map_or("", |organization| organization.id.as_str())
+    }
+
+    /// Refuses a form that only operators could send.
+    pub fn operates(&self) -> Result<(), Failure> {
+        let forbidden = || Refusal::new(StatusCode::FORBIDDEN, "Your role does not allow this.").into();
+        if self.is_operator() { Ok(()) } else { Err(forbidden()) }
     }
 
     /// Whether they are an operator.

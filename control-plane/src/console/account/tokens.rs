@@ -69,6 +69,6 @@ impl View for TokenView {
 impl TokenView {
     /// A token.
     pub fn samples(text: &str) -> Vec<Self> {
-        vec![Self { issued: IssuedToken { id: text.to_owned(), token: text.to_owned(), name: text.to_owned() } }]
+        vec![Self { issued: IssuedToken { token: text.to_owned(), name: text.to_owned() } }]
     }
 }

@@ -1,6 +1,9 @@
 //! Amounts of money: millionths of the deployment's currency, written with a point.
 
+use maud::{Markup, html};
 use portcullis_core::limit::AMOUNT_MAX;
+
+use crate::domain::budget::Budget;
 
 const MICROS: u64 = 1_000_000;
 
@@ -41,6 +44,16 @@ pub fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A monthly budget in words.
+pub fn budget(budget: Option<&Budget>) -> Markup {
+    let Some(budget) = budget else { return html! { span .quiet { "None" } } };
+    html! {
+        @if let Some(cost) = budget.cost_micros { "Cost of " (from_micros(cost)) }
+        @if budget.cost_micros.is_some() && budget.tokens.is_some() { ", " }
+        @if let Some(tokens) = budget.tokens { (grouped(tokens)) " tokens" }
+    }
 }
 
 #[cfg(test)]

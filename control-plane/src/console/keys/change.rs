@@ -2,14 +2,14 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use portcullis_core::id::Key as KeyMark;
 use serde_json::{Value, json};
 
 use super::expiry::{self, Chosen};
-use super::show::place;
 use super::{PATH, Tab, api_path, apis_of, fields};
+use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};
 use crate::console::html::field;
@@ -41,7 +41,10 @@ pub async fn change(Path(id): Path<String>, Posted { session, fields }: Posted) 
     let key: Key = session.client.get(&path, &[]).await?;
     let faults = match read(&session, &key, &fields) {
         Ok(body) => match session.client.patch::<Written>(&path, body).await {
-            Ok(written) => return Ok(Redirect::to(&place(&key.id, written)).into_response()),
+            Ok(written) => {
+                let place = format!("{PATH}/{}", key.id);
+                return Ok(lead(&place, Said::Saved, &written).into_response());
+            }
             Err(refusal) => Faults::try_from(refusal)?,
         },
         Err(faults) => faults,

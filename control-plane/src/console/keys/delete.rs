@@ -5,8 +5,8 @@ use axum::response::Redirect;
 use maud::{Markup, html};
 use portcullis_core::id::Key as KeyMark;
 
-use super::show::place;
 use super::{PATH, api_path};
+use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
 use crate::console::html::frame::{Frame, Section, View};
@@ -43,7 +43,7 @@ pub async fn recent(session: &Session, key: &str) -> Result<Usage, Failure> {
 pub async fn delete(Path(id): Path<String>, Posted { session, .. }: Posted) -> Result<Redirect, Failure> {
     let path = api_path::<KeyMark>(&id)?;
     let written: Written = session.client.delete(&path).await?;
-    Ok(Redirect::to(&place(&id, written)))
+    Ok(lead(&format!("{PATH}/{id}"), Said::Deleted, &written))
 }
 
 impl View for DeleteView {

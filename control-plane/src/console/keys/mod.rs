@@ -3,7 +3,7 @@
 mod change;
 mod delete;
 mod expiry;
-mod fields;
+pub mod fields;
 mod issue;
 mod issued;
 mod list;

@@ -36,11 +36,6 @@ async fn read(session: &Session, revision: &str, wait_ms: &str) -> Result<Propag
     Ok(session.client.get(&path, &[("wait_ms", wait_ms)]).await?)
 }
 
-/// The receipt of the revision that a page was asked to show, if there is such a revision.
-pub async fn of_query(session: &Session, revision: Option<u64>) -> Option<Propagation> {
-    read(session, &revision?.to_string(), "").await.ok()
-}
-
 impl View for ReceiptView {
     const SECTION: Section = Section::Keys;
 

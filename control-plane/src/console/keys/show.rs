@@ -3,41 +3,25 @@
 use axum::extract::{Path, Query};
 use maud::{Markup, html};
 use portcullis_core::id::Key as KeyMark;
-use serde::Deserialize;
 
-use super::{PATH, Tab, api_path, apis_of, receipt};
+use super::{PATH, Tab, api_path, apis_of};
 use crate::api::keys::StatusName;
 use crate::console::client::link;
+use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::html::money::{from_micros, grouped};
+use crate::console::html::money::{budget, from_micros, grouped};
 use crate::console::html::time::{time, time_or};
-use crate::console::html::{badge, policy, receipt as part};
-use crate::console::model::{Api, Key, Propagation, Usage, Written};
+use crate::console::html::{badge, policy};
+use crate::console::model::{Api, Key, Usage};
 use crate::console::session::Session;
-use crate::domain::budget::Budget;
-
-/// What was just done: in this revision, or in none where filters have nothing to learn of it.
-#[derive(Debug, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    saved: String,
-    revision: Option<u64>,
-}
-
-/// The page of a key that was just changed.
-pub fn place(id: &str, written: Written) -> String {
-    let revision = written.propagation.map(|receipt| receipt.revision.to_string()).unwrap_or_default();
-    link(&format!("{PATH}/{id}"), &[("saved", "yes"), ("revision", &revision)])
-}
 
 /// The key.
 pub struct ShowView {
     key: Key,
     apis: Vec<Api>,
     usage: Usage,
-    is_saved: bool,
-    receipt: Option<Propagation>,
+    told: Told,
 }
 
 /// Shows the key.
@@ -45,8 +29,8 @@ pub async fn show(session: Session, Path(id): Path<String>, Query(done): Query<D
     let key: Key = session.client.get(&api_path::<KeyMark>(&id)?, &[]).await?;
     let apis = apis_of(&session.client, key.kind.into(), &key.organization).await?;
     let usage = session.client.get("/v1/usage", &[("key", &key.id)]).await?;
-    let receipt = receipt::of_query(&session, done.revision).await;
-    let view = ShowView { key, apis, usage, is_saved: !done.saved.is_empty(), receipt };
+    let told = done.tell(&session).await;
+    let view = ShowView { key, apis, usage, told };
     Ok(session.frame.page(&view))
 }
 
@@ -74,9 +58,7 @@ impl View for ShowView {
                     }
                 }
             }
-            @let done = if is_deleted { "Deleted." } else { "Saved." };
-            @if let Some(receipt) = &self.receipt { (part::receipt(done, receipt)) }
-            @else if self.is_saved { div .alert .good role="status" { strong { (done) } } }
+            (self.told.render())
             (self.facts())
             (self.used())
         }
@@ -153,31 +135,11 @@ impl ShowView {
     }
 }
 
-fn budget(budget: Option<&Budget>) -> Markup {
-    html! {
-        @match budget {
-            None => span .quiet { "None" },
-            Some(budget) => {
-                @if let Some(cost) = budget.cost_micros { "Cost of " (from_micros(cost)) }
-                @if budget.cost_micros.is_some() && budget.tokens.is_some() { ", " }
-                @if let Some(tokens) = budget.tokens { (grouped(tokens)) " tokens" }
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 impl ShowView {
     /// Keys of every state, with a receipt of each sort.
     pub fn samples(text: &str) -> Vec<Self> {
-        let receipts = Propagation::samples(text).into_iter().map(Some).chain([None]);
-        let view = |(key, receipt)| Self {
-            key,
-            apis: Api::samples(text),
-            usage: Usage::sample(text),
-            is_saved: true,
-            receipt,
-        };
-        Key::samples(text).into_iter().zip(receipts).map(view).collect()
+        let view = |(key, told)| Self { key, told, apis: Api::samples(text), usage: Usage::sample(text) };
+        Key::samples(text).into_iter().zip(Told::samples(text)).map(view).collect()
     }
 }

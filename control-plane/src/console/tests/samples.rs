@@ -5,7 +5,10 @@ use serde_json::json;
 use crate::console::client::FieldFault;
 use crate::console::forms::Faults;
 use crate::console::html::frame::Frame;
-use crate::console::model::{Api, IssuedKey, Key, Me, Organization, Propagation, Token, Usage};
+use crate::console::model::{
+    AdviceItem, Api, AuditEntry, Gateway, IssuedKey, Key, Me, Organization, Propagation, Token, Usage, User,
+};
+use crate::domain::audit::Action;
 use crate::domain::user::RoleName;
 
 const INSTANT: &str = "2027-01-01T00:00:00Z";
@@ -181,5 +184,74 @@ impl Usage {
             item(json!({"api": "api_0fq3s7m2k9x4c"})),
         ];
         read(json!({"from": INSTANT, "to": LATER, "items": items, "total": counts, "next_cursor": text}))
+    }
+}
+
+impl AdviceItem {
+    /// For every reason.
+    pub fn samples(text: &str) -> crate::console::model::List<Self> {
+        let item = |reason: &str, used: Option<&str>| {
+            json!({"reason": reason, "detail": text, "mend": {"method": "PATCH", "path": text, "body": null},
+                   "key": {"id": "key_0fq3s7m2k9x4b", "name": text, "masked": "pc_sls_Ab…wxyz", "created_by_name": text,
+                           "last_used_at": used, "expires_at": LATER}})
+        };
+        let reasons = ["unused", "expiring", "never_expires", "unused_scopes", "unscoped"];
+        let items: Vec<_> = reasons.into_iter().map(|reason| item(reason, Some(INSTANT))).collect();
+        let items: Vec<_> = items.into_iter().chain([item("unused", None)]).collect();
+        read(json!({"items": items, "next_cursor": text}))
+    }
+}
+
+impl Gateway {
+    /// With workers in every state, and without any.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let worker = |lag: Option<u64>| {
+            json!({"id": text, "node": lag.map(|_| text), "last_seen_at": INSTANT, "revision": lag, "lag": lag,
+                   "memory_bytes": lag.map(|_| 13_107_200)})
+        };
+        let of = |apis: Option<Vec<&str>>, workers: Vec<serde_json::Value>| {
+            json!({"id": "gtw_0fq3s7m2k9x4b", "name": text, "masked": "pc_gwt_Ab…wxyz", "created_at": INSTANT,
+                   "max_staleness_seconds": apis.as_ref().map(|_| 30), "apis": apis, "workers": workers})
+        };
+        let workers = [Some(0), Some(1), Some(2), None].map(worker).to_vec();
+        read(json!([
+            of(None, Vec::new()),
+            of(Some(vec!["api_0fq3s7m2k9x4b"]), workers.clone()),
+            of(Some(vec!["api_0fq3s7m2k9x4b", "api_0fq3s7m2k9x4c"]), workers)
+        ]))
+    }
+}
+
+impl User {
+    /// Of every role.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let of = |id: &str, role: &str, organization: Option<&str>| {
+            json!({"id": id, "name": text, "role": role, "organization": organization,
+                   "has_password": organization.is_some(), "created_at": INSTANT})
+        };
+        let home = Some("org_0fq3s7m2k9x4b");
+        read(json!([
+            of("usr_0fq3s7m2k9x4b", "operator", None),
+            of("usr_0fq3s7m2k9x4c", "admin", home),
+            of("usr_0fq3s7m2k9x4d", "member", home)
+        ]))
+    }
+}
+
+impl AuditEntry {
+    /// Every action, done and refused.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let entries = Action::ALL.iter().enumerate().map(|(index, action)| {
+            let is_done = index % 2 == 0;
+            // It sorts last, whatever it is.
+            let hostile = format!("~{text}");
+            let subject = [Some(text), Some("key_0fq3s7m2k9x4b"), None][index % 3];
+            json!({"at": INSTANT, "user_name": is_done.then_some(text), "action": action.name(),
+                   "subject": subject,
+                   "status": (!is_done).then_some(404), "origin": is_done.then_some("192.0.2.7"),
+                   "revision": is_done.then_some(812), "before": {"name": text, "apis": [text]},
+                   "after": {"name": "other", hostile.clone(): text}})
+        });
+        read(serde_json::Value::from_iter(entries))
     }
 }

@@ -1,0 +1,31 @@
+//! `POST /advice/mend`: follow a piece of advice.
+//!
+//! The form says which advice is meant, not what to do: that is asked of the admin API once more, and exactly what it
+//! advises is done.
+
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::show::name;
+use super::{PATH, read};
+use crate::console::client::{Change, link};
+use crate::console::done::{Said, lead};
+use crate::console::failure::Failure;
+use crate::console::forms::Posted;
+use crate::console::model::Written;
+
+/// Follows it. Where there is no such advice any more, somebody was faster.
+pub async fn mend(Posted { session, fields }: Posted) -> Result<Response, Failure> {
+    let advice = read(&session, fields.text("reason"), fields.text("cursor")).await?;
+    let (key, reason) = (fields.text("key"), fields.text("reason"));
+    let found = advice.items.into_iter().find(|item| item.key.id == key && name(item.reason) == reason);
+    let place = link(PATH, &[("reason", fields.text("shown"))]);
+    let Some(item) = found else { return Ok(Redirect::to(&place).into_response()) };
+    if item.mend.method != Method::PATCH.as_str() {
+        // A deletion is asked about first.
+        return Ok(Redirect::to(&format!("/keys/{}/delete", item.key.id)).into_response());
+    }
+    let change = Change { method: Method::PATCH, path: &item.mend.path, body: item.mend.body, idempotency_key: None };
+    let written: Written = session.client.change(change).await?;
+    Ok(lead(PATH, Said::Saved, &written).into_response())
+}

@@ -1,0 +1,142 @@
+//! `/apis`: the APIs that one sees.
+
+use axum::extract::Query;
+use maud::{Markup, html};
+
+use super::PATH;
+use crate::api::keys::KindName;
+use crate::console::done::{Done, Told};
+use crate::console::failure::Failure;
+use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::money::from_micros;
+use crate::console::html::policy;
+use crate::console::model::{Api, List};
+use crate::console::session::Session;
+use crate::domain::api::Price;
+use crate::domain::user::RoleName;
+
+/// The list.
+pub struct ListView {
+    apis: Vec<Api>,
+    told: Told,
+}
+
+/// Shows the list.
+pub async fn show(session: Session, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    let apis: List<Api> = session.client.get("/v1/apis", &[]).await?;
+    let told = done.tell(&session).await;
+    Ok(session.frame.page(&ListView { apis: apis.items, told }))
+}
+
+impl View for ListView {
+    const SECTION: Section = Section::Apis;
+
+    fn title(&self) -> String {
+        "APIs".to_owned()
+    }
+
+    fn body(&self, frame: &Frame) -> Markup {
+        let operates = frame.role == RoleName::Operator;
+        html! {
+            div .heading {
+                h1 { "APIs" }
+                @if operates { a .button href={ (PATH) "/new" } { "New API" } }
+            }
+            (self.told.render())
+            @if self.apis.is_empty() { (nothing(operates)) } @else { (self.table()) }
+        }
+    }
+}
+
+fn nothing(operates: bool) -> Markup {
+    html! {
+        div .empty {
+            p { strong { "No API yet." } }
+            p { "An API is a path, on some hosts or on all, behind which a model answers. Keys open APIs." }
+            @if operates { p { a .button href={ (PATH) "/new" } { "Create the first one" } } }
+            @else { p { "The platform team creates them." } }
+        }
+    }
+}
+
+impl ListView {
+    fn table(&self) -> Markup {
+        html! {
+            table .cards {
+                caption .sr { "APIs" }
+                thead { tr {
+                    th scope="col" { "Name" }
+                    th scope="col" { "Kind" }
+                    th scope="col" { "Answers at" }
+                    th scope="col" { "Rate limit" }
+                    th scope="col" { "Price" }
+                } }
+                tbody { @for api in &self.apis { (row(api)) } }
+            }
+        }
+    }
+}
+
+fn row(api: &Api) -> Markup {
+    html! {
+        tr {
+            th scope="row" data-label="Name" { a href={ (PATH) "/" (api.id) } { (api.name) } }
+            td data-label="Kind" { (kind(api.kind)) }
+            td data-label="Answers at" { (place(api)) }
+            td data-label="Rate limit" { (limit(api)) }
+            td data-label="Price" { (price(api.price.as_ref())) }
+        }
+    }
+}
+
+/// What a kind is called.
+pub const fn kind(kind: KindName) -> &'static str {
+    match kind {
+        KindName::Serverless => "Serverless",
+        KindName::Dedicated => "Dedicated",
+    }
+}
+
+/// Where an API answers.
+pub fn place(api: &Api) -> Markup {
+    html! {
+        code { (api.route.path_prefix) }
+        @if let Some(hosts) = &api.route.hosts { div .quiet { "on " (hosts.join(", ")) } }
+    }
+}
+
+/// The policy of an API in plain language.
+pub fn limit(api: &Api) -> Markup {
+    html! {
+        @match &api.rate_limit {
+            Some(limit) => (policy::sentence(limit)),
+            None => span .quiet { "None" },
+        }
+    }
+}
+
+/// What calls cost.
+pub fn price(price: Option<&Price>) -> Markup {
+    let Some(price) = price else { return html! { span .quiet { "Free" } } };
+    let parts = [
+        (price.per_call_micros, "a call"),
+        (price.per_million_input_tokens_micros, "a million input tokens"),
+        (price.per_million_output_tokens_micros, "a million output tokens"),
+    ];
+    html! {
+        ul .plain {
+            @for (amount, what) in parts.into_iter().filter(|(amount, _)| *amount > 0) {
+                li { (from_micros(amount)) " " span .quiet { (what) } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl ListView {
+    /// With APIs, and without.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let view = |(apis, told)| Self { apis, told };
+        [Api::samples(text), Vec::new()].into_iter().zip(Told::samples(text)).map(view).collect()
+    }
+}

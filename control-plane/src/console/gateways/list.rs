@@ -1,0 +1,115 @@
+//! `/gateways`: all of them, with how many workers each has and how far the slowest is behind.
+
+use axum::extract::Query;
+use maud::{Markup, html};
+
+use super::{PATH, lag};
+use crate::console::done::{Done, Told};
+use crate::console::failure::Failure;
+use crate::console::html::badge::badge;
+use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::time::day;
+use crate::console::model::{Gateway, List};
+use crate::console::session::Session;
+
+/// The list.
+pub struct ListView {
+    gateways: Vec<Gateway>,
+    told: Told,
+}
+
+/// Shows the list.
+pub async fn show(session: Session, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    let all: List<Gateway> = session.client.get("/v1/gateways", &[]).await?;
+    let told = done.tell(&session).await;
+    Ok(session.frame.page(&ListView { gateways: all.items, told }))
+}
+
+impl View for ListView {
+    const SECTION: Section = Section::Gateways;
+
+    fn title(&self) -> String {
+        "Gateways".to_owned()
+    }
+
+    fn body(&self, _: &Frame) -> Markup {
+        html! {
+            div .heading {
+                h1 { "Gateways" }
+                a .button href={ (PATH) "/new" } { "New gateway" }
+            }
+            (self.told.render())
+            @if self.gateways.is_empty() { (nothing()) } @else { (self.table()) }
+        }
+    }
+}
+
+fn nothing() -> Markup {
+    html! {
+        div .empty {
+            p { strong { "No gateway yet." } }
+            p {
+                "A gateway is a fleet of Envoys with the filter in them. Its token lets their workers hear of keys and of "
+                "their deletion."
+            }
+            p { a .button href={ (PATH) "/new" } { "Create the first one" } }
+        }
+    }
+}
+
+impl ListView {
+    fn table(&self) -> Markup {
+        html! {
+            table .cards {
+                caption .sr { "Gateways" }
+                thead { tr {
+                    th scope="col" { "Name" }
+                    th scope="col" { "Token" }
+                    th .number scope="col" { "Workers" }
+                    th scope="col" { "Slowest worker" }
+                    th scope="col" { "Serves" }
+                    th scope="col" { "Created" }
+                } }
+                tbody { @for gateway in &self.gateways { (row(gateway)) } }
+            }
+        }
+    }
+}
+
+fn row(gateway: &Gateway) -> Markup {
+    // One without a snapshot is behind any other.
+    let slowest = gateway.workers.iter().max_by_key(|worker| worker.lag.unwrap_or(u64::MAX));
+    html! {
+        tr {
+            th scope="row" data-label="Name" { a href={ (PATH) "/" (gateway.id) } { (gateway.name) } }
+            td data-label="Token" { code { (gateway.masked) } }
+            td .number data-label="Workers" { (gateway.workers.len()) }
+            td data-label="Slowest worker" {
+                @match slowest {
+                    Some(worker) => { @let (class, text) = lag(worker); (badge(class, &text)) },
+                    None => (badge("bad", "None heard in 10 minutes")),
+                }
+            }
+            td data-label="Serves" { (serves(gateway)) }
+            td data-label="Created" { (day(&gateway.created_at)) }
+        }
+    }
+}
+
+/// How many APIs a gateway serves.
+pub fn serves(gateway: &Gateway) -> String {
+    match gateway.apis.as_ref().map(Vec::len) {
+        None => "All APIs".to_owned(),
+        Some(1) => "1 API".to_owned(),
+        Some(count) => format!("{count} APIs"),
+    }
+}
+
+#[cfg(test)]
+impl ListView {
+    /// With gateways, and without.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let view = |(gateways, told)| Self { gateways, told };
+        [Gateway::samples(text), Vec::new()].into_iter().zip(Told::samples(text)).map(view).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! `/gateways/{id}`: one gateway and its workers.
+
+use axum::extract::{Path, Query};
+use maud::{Markup, html};
+
+use super::list::serves;
+use super::{PATH, api_path, lag};
+use crate::console::done::{Done, Told};
+use crate::console::failure::Failure;
+use crate::console::html::badge::badge;
+use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::time::time;
+use crate::console::model::{Gateway, Worker};
+use crate::console::session::Session;
+
+/// The gateway.
+pub struct ShowView {
+    gateway: Gateway,
+    told: Told,
+}
+
+/// Shows the gateway.
+pub async fn show(session: Session, Path(id): Path<String>, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    let gateway: Gateway = session.client.get(&api_path(&id)?, &[]).await?;
+    let told = done.tell(&session).await;
+    Ok(session.frame.page(&ShowView { gateway, told }))
+}
+
+impl View for ShowView {
+    const SECTION: Section = Section::Gateways;
+
+    fn title(&self) -> String {
+        self.gateway.name.clone()
+    }
+
+    fn body(&self, frame: &Frame) -> Markup {
+        let gateway = &self.gateway;
+        let path = format!("{PATH}/{}", gateway.id);
+        html! {
+            p .crumbs { a href=(PATH) { "Gateways" } }
+            div .heading {
+                h1 { (gateway.name) }
+                div .buttons {
+                    a .button .secondary href={ (path) "/change" } { "Change" }
+                    a .button .secondary href={ (path) "/reissue" } { "New token" }
+                    a .button .danger href={ (path) "/delete" } { "Delete" }
+                }
+            }
+            (self.told.render())
+            dl .facts {
+                div { dt { "Token" } dd { code { (gateway.masked) } } }
+                div { dt { "Serves" } dd { (serves(gateway)) } }
+                div { dt { "Without contact" } dd { (staleness(gateway.max_staleness_seconds)) } }
+                div { dt { "Created" } dd { (time(&gateway.created_at)) } }
+                div { dt { "Id" } dd { code { (gateway.id) } } }
+            }
+            h2 { "Workers" }
+            @if gateway.workers.is_empty() {
+                div .empty {
+                    p { strong { "No worker has been heard in ten minutes." } }
+                    p { "Start an Envoy with the filter and this gateway's token; each of its threads shows up here." }
+                }
+            } @else { (self.table(frame)) }
+        }
+    }
+}
+
+/// What workers do without contact.
+fn staleness(seconds: Option<u64>) -> String {
+    match seconds {
+        None => "Workers go on with what they know".to_owned(),
+        Some(seconds) => format!("Workers refuse everything after {seconds} s"),
+    }
+}
+
+impl ShowView {
+    fn table(&self, frame: &Frame) -> Markup {
+        html! {
+            table .cards {
+                caption .sr { "Workers of " (self.gateway.name) }
+                thead { tr {
+                    th scope="col" { "Worker" }
+                    th scope="col" { "Node" }
+                    th scope="col" { "State" }
+                    th .number scope="col" { "Revision" }
+                    th .number scope="col" { "Memory" }
+                    th scope="col" { "Last seen" }
+                    th scope="col" { span .sr { "Actions" } }
+                } }
+                tbody { @for worker in &self.gateway.workers { (self.row(frame, worker)) } }
+            }
+        }
+    }
+
+    fn row(&self, frame: &Frame, worker: &Worker) -> Markup {
+        let (class, text) = lag(worker);
+        html! {
+            tr {
+                th scope="row" data-label="Worker" { code { (worker.id) } }
+                td data-label="Node" { (worker.node.as_deref().unwrap_or("not said")) }
+                td data-label="State" { (badge(class, &text)) }
+                td .number data-label="Revision" {
+                    @match worker.revision { Some(revision) => (revision), None => span .quiet { "none" } }
+                }
+                td .number data-label="Memory" {
+                    @match worker.memory_bytes { Some(bytes) => (mebibytes(bytes)), None => span .quiet { "not said" } }
+                }
+                td data-label="Last seen" { (time(&worker.last_seen_at)) }
+                td .actions {
+                    form method="post" action={ (PATH) "/" (self.gateway.id) "/workers/delete" } {
+                        (frame.token())
+                        input type="hidden" name="worker" value=(worker.id);
+                        button .link .danger type="submit" title="Receipts no longer wait for it" {
+                            "It is gone" span .sr { ": worker " (worker.id) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `12.5 MiB`.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / (1024 * 1024);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+impl ShowView {
+    /// With workers in every state, and without any.
+    pub fn samples(text: &str) -> Vec<Self> {
+        let view = |(gateway, told)| Self { gateway, told };
+        Gateway::samples(text).into_iter().zip(Told::samples(text)).map(view).collect()
+    }
+}
