@@ -7,6 +7,7 @@ use super::words::{page_of, phrase};
 use crate::console::html::badge::badge;
 use crate::console::html::time::time;
 use crate::console::model::AuditEntry;
+use crate::domain::audit::Action;
 
 /// The longest value that is shown whole.
 const VALUE_CHARACTERS_MAX: usize = 200;
@@ -41,7 +42,7 @@ pub fn row(entry: &AuditEntry) -> Markup {
 fn subject(entry: &AuditEntry) -> Markup {
     let name = [&entry.after, &entry.before].into_iter().flatten().find_map(|value| value.get("name")?.as_str());
     html! {
-        @if let Some(subject) = &entry.subject {
+        @if let Some(subject) = entry.subject.as_ref().filter(|_| entry.action != Action::SessionCreate) {
             ": "
             @match page_of(subject) {
                 Some(page) => a href=(page) { (name.unwrap_or(subject)) },

@@ -39,7 +39,7 @@ pub fn columns(parts: &[&str], columns: &[Column], highest_text: &str) -> Markup
                     }
                 }
                 span .legend {
-                    @for (index, part) in parts.iter().enumerate() { span .key class={ "part-" (index) } { (part) } }
+                    @for (index, part) in parts.iter().enumerate() { span class={ "key part-" (index) } { (part) } }
                 }
             }
         }

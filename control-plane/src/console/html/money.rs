@@ -17,6 +17,11 @@ pub fn from_micros(micros: u64) -> String {
     format!("{}.{fraction}", grouped(micros / MICROS))
 }
 
+/// The same for reading: to two digits, unless it is less than one.
+pub fn shown(micros: u64) -> String {
+    if micros < MICROS { from_micros(micros) } else { from_micros(micros.saturating_add(5_000) / 10_000 * 10_000) }
+}
+
 /// What is wrong with a text that is no amount.
 pub const NO_AMOUNT: &str = "expected an amount such as 12.50";
 
@@ -50,7 +55,7 @@ pub fn grouped(number: u64) -> String {
 pub fn budget(budget: Option<&Budget>) -> Markup {
     let Some(budget) = budget else { return html! { span .quiet { "None" } } };
     html! {
-        @if let Some(cost) = budget.cost_micros { "Cost of " (from_micros(cost)) }
+        @if let Some(cost) = budget.cost_micros { "Cost of " (shown(cost)) }
         @if budget.cost_micros.is_some() && budget.tokens.is_some() { ", " }
         @if let Some(tokens) = budget.tokens { (grouped(tokens)) " tokens" }
     }
@@ -69,6 +74,10 @@ mod tests {
         }
         for text in ["", ".", ".5", "-1", "1.0000001", "1e3", "x", "1000000.000001"] {
             assert_eq!(to_micros(text), None, "{text}");
+        }
+        let read = [(999_999, "0.999999"), (1_004_999, "1.00"), (1_005_000, "1.01"), (158_206_500, "158.21")];
+        for (micros, text) in read {
+            assert_eq!(shown(micros), text);
         }
         assert_eq!(to_micros("1,000.5"), Some(1_000_500_000));
     }

@@ -10,7 +10,7 @@ use crate::console::client::link;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::html::money::{budget, from_micros, grouped};
+use crate::console::html::money::{budget, grouped, shown};
 use crate::console::html::time::{time, time_or};
 use crate::console::html::{badge, policy};
 use crate::console::model::{Api, Key, Usage};
@@ -128,7 +128,7 @@ impl ShowView {
                 div { dt { "Calls" } dd { (grouped(total.calls)) } }
                 div { dt { "Refused" } dd { (grouped(total.refused)) } }
                 div { dt { "Tokens" } dd { (grouped(total.total_tokens)) } }
-                div { dt { "Cost" } dd { (from_micros(total.cost_micros)) } }
+                div { dt { "Cost" } dd { (shown(total.cost_micros)) } }
             }
             p { a href=(more) { "Usage of this key over time" } }
         }

@@ -11,7 +11,7 @@ use crate::console::client::Client;
 use crate::console::failure::Failure;
 use crate::console::html::chart::{self, Column};
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::html::money::{from_micros, grouped};
+use crate::console::html::money::{grouped, shown};
 use crate::console::html::time::time;
 use crate::console::model::{Counts, Usage, UsageItem};
 use crate::console::session::Session;
@@ -160,7 +160,7 @@ impl UsageView {
                     dd { (grouped(total.total_tokens)) }
                     @if total.estimated > 0 { dd .note { "estimated for " (grouped(total.estimated)) " responses" } }
                 }
-                div { dt { "Cost" } dd { (from_micros(total.cost_micros)) } }
+                div { dt { "Cost" } dd { (shown(total.cost_micros)) } }
             }
         }
     }
@@ -279,7 +279,7 @@ fn cells(counts: &Counts) -> Markup {
         td .number data-label="Calls" { (grouped(counts.calls)) }
         td .number data-label="Refused" { (grouped(counts.refused)) }
         td .number data-label="Tokens" { (grouped(counts.total_tokens)) }
-        td .number data-label="Cost" { (from_micros(counts.cost_micros)) }
+        td .number data-label="Cost" { (shown(counts.cost_micros)) }
     }
 }
 
@@ -337,7 +337,7 @@ const fn measured(measure: Measure, counts: &Counts) -> u64 {
 fn amount(measure: Measure, amount: u64) -> String {
     match measure {
         Measure::Calls | Measure::Tokens => grouped(amount),
-        Measure::Cost => from_micros(amount),
+        Measure::Cost => shown(amount),
     }
 }
 
