@@ -117,15 +117,16 @@ soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete
 	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
 	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
 
-# Figures of this machine, in three parts that can be had alone: the push with 1,000 workers, requests through Envoys, and a
-# month of usage.
+# Figures of this machine, in four parts that can be had alone: the push with 1,000 workers, requests through Envoys, a month
+# of usage, and the console with 100,000 keys.
 # `make bench-push PUSH="--phases deletes --workers 100"` measures less, and so does `make bench-requests
 # REQUESTS="--only leased,shared --rounds 5"`; target/release/portcullis-bench push --help (or requests) says what there is.
-.PHONY: bench bench-push bench-requests bench-usage bench-build
-bench: ## Measure the push, requests, and questions about usage; PUSH="...", REQUESTS="..." and USAGE="..." are options
+.PHONY: bench bench-push bench-requests bench-usage bench-console bench-build
+bench: ## Measure push, requests, usage and console; PUSH="...", REQUESTS="...", USAGE="...", CONSOLE="..." are options
 	@$(MAKE) bench-push
 	@$(MAKE) bench-requests
 	@$(MAKE) bench-usage
+	@$(MAKE) bench-console
 
 bench-build: build
 	@cargo build --release --locked -p portcullis-bench
@@ -144,6 +145,10 @@ bench-requests: bench-build $(ENVOY_NEEDED)
 bench-usage: bench-build postgres
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" tests/with-postgres "$(POSTGRES_DIR)" \
 	  "$(RELEASE)/portcullis-bench" usage --json "$(CARGO_TARGET_DIR)/bench/usage.json" $(USAGE)
+
+bench-console: bench-build
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" \
+	  "$(RELEASE)/portcullis-bench" console --json "$(CARGO_TARGET_DIR)/bench/console.json" $(CONSOLE)
 
 .PHONY: check
 check: check-format check-lints check-docs check-layers check-deps ## Check format, lints, docs and dependency rules

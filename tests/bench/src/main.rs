@@ -5,6 +5,7 @@
 //! | [`push`](mod@push) | the phases of `portcullis-bench push` |
 //! | [`requests`](mod@requests) | `portcullis-bench requests`: Envoys, and requests through them |
 //! | [`usage`](mod@usage) | `portcullis-bench usage`: a month of usage, asked about |
+//! | [`console`](mod@console) | `portcullis-bench console`: pages of the console with few keys and with many |
 //! | [`worker`] | a worker that speaks the sync protocol, without an Envoy |
 //! | [`real`] | one with a directory to look at |
 //! | [`fleet`] | many of them, and when each acknowledged what |
@@ -17,6 +18,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a report to whoever runs it")]
 
+mod console;
 mod distribution;
 mod estate;
 mod fleet;
@@ -56,6 +58,8 @@ enum Command {
     Requests(RequestsArgs),
     /// How long it takes to ask what was used in a month, and to count more.
     Usage(UsageArgs),
+    /// How long the list of keys takes in the console, with few keys and with many.
+    Console(ConsoleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +122,19 @@ struct UsageArgs {
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct ConsoleArgs {
+    /// How many keys are many.
+    #[arg(long, default_value_t = 100_000)]
+    keys: u32,
+    /// How often each page is asked for.
+    #[arg(long, default_value_t = 40)]
+    rounds: usize,
+    /// Where the figures are written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum On {
     Sqlite,
@@ -140,6 +157,7 @@ async fn main() {
         Command::Push(arguments) => ("push", &arguments.json),
         Command::Requests(arguments) => ("requests", &arguments.json),
         Command::Usage(arguments) => ("usage", &arguments.json),
+        Command::Console(arguments) => ("console", &arguments.json),
     };
     let machine = Machine::describe(&program("PORTCULLIS_BIN"));
     println!("# {title}\n");
@@ -150,6 +168,10 @@ async fn main() {
         Command::Push(arguments) => push(arguments, &mut report).await,
         Command::Requests(arguments) => requests(arguments, &mut report).await,
         Command::Usage(arguments) => usage(arguments, &mut report).await,
+        Command::Console(arguments) => {
+            let settings = console::Settings { keys: arguments.keys, rounds: arguments.rounds };
+            console::run(settings).await.into_iter().for_each(|section| report.add(section));
+        }
     }
     if let Some(path) = json {
         report.write(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
