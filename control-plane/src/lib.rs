@@ -22,7 +22,7 @@
 //! `sync`, which read from `storage` what changed. Nothing in between is remembered, so nothing can be lost
 //! between the two: whatever a worker asks after, the database answers.
 //!
-//! Dependencies point one way: `serve → {api, sync, server} → fleet → storage → domain → portcullis-core`.
+//! Dependencies point one way: `serve → {console → api, sync, server} → fleet → storage → domain → portcullis-core`.
 
 #![forbid(unsafe_code)]
 
