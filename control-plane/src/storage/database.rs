@@ -29,6 +29,10 @@ const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 const POSTGRES_VERSION_MIN: i32 = 140_000;
 /// How many connections read.
 const READERS: u32 = 4;
+/// How long one of them lasts. SQLite's learn how values are spread when they begin, and not again.
+const READER_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+/// Has SQLite look at all tables, whether or not this connection has asked about them, and at some hundred rows of each.
+const OPTIMIZE: &str = "PRAGMA optimize = 0x10002";
 
 /// Where a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,12 +231,10 @@ impl Database {
     }
 
     /// Has the database see again how its values are spread, by which it chooses between indexes. PostgreSQL does so
-    /// by itself; SQLite wants to be [asked](https://www.sqlite.org/lang_analyze.html#periodically_run_pragma_optimize_),
-    /// and looks at some hundred rows of each index.
+    /// by itself; SQLite wants to be [asked](https://www.sqlite.org/lang_analyze.html#periodically_run_pragma_optimize_).
     pub(super) async fn refresh_statistics(&self) -> Result<(), StorageError> {
         if let Self::Sqlite { writer, .. } = self {
-            // All tables, whether or not this connection has asked about them.
-            sqlx::query("PRAGMA optimize = 0x10002").execute(writer).await?;
+            sqlx::query(OPTIMIZE).execute(writer).await?;
         }
         Ok(())
     }
@@ -277,7 +279,10 @@ async fn open_sqlite(location: &Location, path: &Path, patience: Duration) -> Re
         return Err(OpenError::Version { product: "SQLite", found, required: "3.51.3" });
     }
     migrate_sqlite(location, &options).await?;
-    let reader = pool(READERS).connect_with(options.pragma("query_only", "ON")).await.map_err(failed)?;
+    // Before anyone reads: the file may have been filled by something else since it was last looked at.
+    sqlx::query(OPTIMIZE).execute(&writer).await.map_err(failed)?;
+    let reader = pool(READERS).max_lifetime(READER_AGE_MAX);
+    let reader = reader.connect_with(options.pragma("query_only", "ON")).await.map_err(failed)?;
     Ok(Database::Sqlite { writer, reader })
 }
 

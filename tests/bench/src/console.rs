@@ -74,7 +74,10 @@ fn pages(next: &str) -> Vec<(&'static str, String)> {
 impl Side {
     async fn build(keys: u32) -> Self {
         // One of them is the pattern of the others.
-        let estate = Estate::build(Database::Sqlite, keys - 1).await;
+        let mut estate = Estate::build(Database::Sqlite, keys - 1).await;
+        // A start looks at the tables anew, which were filled behind the back of the control plane.
+        estate.house.stop_control_plane().await;
+        estate.house.start_control_plane().await;
         let process = Process::new(estate.house.control_plane().process.id().expect("a control plane that runs"));
         let count = pages("").len();
         Self { estate, process, wall: vec![Vec::new(); count], cpu: vec![Vec::new(); count] }

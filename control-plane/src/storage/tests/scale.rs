@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::super::keys_list::page;
+use super::super::keys_list::{Finding, in_full, page};
 use super::super::sql::Dialect;
 use super::*;
 use crate::domain::authority::Sight;
@@ -57,6 +57,10 @@ fn filters() -> Vec<(String, KeyFilter)> {
         ("all".to_owned(), everything()),
         ("kind".to_owned(), KeyFilter { kind: Some(ApiKind::Dedicated), ..everything() }),
         ("organization".to_owned(), KeyFilter { organization: Some(organization), ..everything() }),
+        (
+            "a kind that an admin has none of".to_owned(),
+            KeyFilter { kind: Some(ApiKind::Serverless), sight: Sight::Organization(small), ..everything() },
+        ),
         ("an admin's".to_owned(), KeyFilter { sight: Sight::Organization(small), ..everything() }),
         ("a member's".to_owned(), KeyFilter { sight: Sight::Own(user), ..everything() }),
     ];
@@ -166,4 +170,26 @@ async fn no_list_of_a_hundred_thousand_keys_reads_them_all_in_sqlite() {
 #[tokio::test]
 async fn no_list_of_a_hundred_thousand_keys_reads_them_all_in_postgres() {
     assert_no_list_reads_all(&Fixture::postgres().await, &FILL_POSTGRES).await;
+}
+
+#[tokio::test]
+async fn a_database_that_has_grown_is_read_by_ids_from_the_first_question_on() {
+    let fixture = Fixture::sqlite().await;
+    for statement in &FILL_SQLITE[..2] {
+        fixture.execute(sql(statement)).await;
+    }
+    fixture
+        .execute(sql("INSERT INTO keys (id, kind, organization_id, name, digest, masked, search_text, created_by,
+            issued_at, rate_limit_enabled) VALUES (-1, 'serverless', 1, 'k', zeroblob(32), 'k', 'k', 1, 1, 0)"))
+        .await;
+    fixture.store.refresh_statistics().await.unwrap();
+    fixture.execute(sql(FILL_SQLITE[2])).await;
+    fixture.store.close().await.unwrap();
+    let again = open(&fixture.location).await;
+    let order = KeyOrder { sort: KeySort::Issued, descending: true, after: None, limit: 50 };
+    let mut query = in_full(page(&everything(), &order, write_now(), &Finding::All, Dialect::Sqlite, 51), &order);
+    query.wrap("EXPLAIN QUERY PLAN ", "");
+    let steps: Vec<(i64, i64, i64, String)> = query.all(again.read().await.unwrap().view().session()).await.unwrap();
+    let steps = steps.into_iter().map(|step| step.3).collect::<Vec<_>>();
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN k")), "{steps:#?}");
 }
