@@ -22,6 +22,7 @@ pub struct DeleteView {
 
 /// Asks whether it is to be deleted.
 pub async fn show(session: Session, Path(id): Path<String>) -> Result<Markup, Failure> {
+    session.operates()?;
     let api: Api = session.client.get(&api_path(&id)?, &[]).await?;
     let usage = session.client.get("/v1/usage", &[("api", &api.id)]).await?;
     Ok(session.frame.page(&DeleteView { api, usage }))
@@ -46,8 +47,9 @@ impl View for DeleteView {
             p .crumbs { a href=(path) { (self.api.name) } }
             h1 { (self.title()) }
             p {
-                "Calls to it are answered with 404 from then on. A key that is confined to it opens nothing then; its usage "
-                "and cost stay."
+                "Calls to its place are answered with 404 from then on, unless another API covers it. Keys that are "
+                "confined to it alone then open nothing; they do not open more. What it was used for and what that cost "
+                "stays on record."
             }
             dl .facts {
                 div { dt { "Kind" } dd { (kind(self.api.kind)) } }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::list::{kind, limit, place, price};
+use super::list::{kind, limit, organizations, owner, place, price};
 use super::{PATH, api_path, fields, rules};
 use crate::api::keys::KindName;
 use crate::console::done::{Done, Said, Told, lead};
@@ -16,7 +16,7 @@ use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::model::{Api, List, Organization, Written};
+use crate::console::model::{Api, Organization, Written};
 use crate::console::session::Session;
 use crate::domain::user::RoleName;
 
@@ -38,7 +38,8 @@ pub struct EditView {
 /// Shows the form of a new one.
 pub async fn begin(session: Session) -> Result<Markup, Failure> {
     session.operates()?;
-    let begun = [("kind", "serverless"), ("per", "key"), ("count_tokens", "yes")];
+    let begun =
+        [("kind", "serverless"), ("organization", session.organization()), ("per", "key"), ("count_tokens", "yes")];
     let fields = Fields::from_pairs(begun.map(|(name, value)| (name, value.to_owned())));
     let view = view(&session, None, fields, Faults::default()).await?;
     Ok(session.frame.page(&view))
@@ -93,9 +94,17 @@ pub async fn change(Path(id): Path<String>, Posted { session, fields }: Posted) 
 }
 
 fn read(fields: &Fields) -> Result<serde_json::Value, Faults> {
-    let mut body = fields::read(fields)?;
-    body["rate_limit"] = rules::read(fields)?;
-    Ok(body)
+    match (fields::read(fields), rules::read(fields)) {
+        (Ok(mut body), Ok(policy)) => {
+            body["rate_limit"] = policy;
+            Ok(body)
+        }
+        (Err(mut faults), Err(others)) => {
+            faults.fields.extend(others.fields);
+            Err(faults)
+        }
+        (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => Err(faults),
+    }
 }
 
 fn limits(fields: &Fields) -> Result<serde_json::Value, Faults> {
@@ -109,12 +118,7 @@ async fn again(session: &Session, api: Option<Api>, fields: Fields, faults: Faul
 }
 
 async fn view(session: &Session, api: Option<Api>, fields: Fields, faults: Faults) -> Result<EditView, Failure> {
-    let organizations = if session.is_operator() {
-        let all: List<Organization> = session.client.get("/v1/organizations", &[]).await?;
-        all.items
-    } else {
-        Vec::new()
-    };
+    let organizations = organizations(session).await?;
     Ok(EditView { api, organizations, fields, faults, told: Told::default() })
 }
 
@@ -152,15 +156,17 @@ impl View for EditView {
 
 impl EditView {
     fn facts(&self, api: &Api) -> Markup {
-        let owner = api.organization.as_ref();
-        let name = owner.and_then(|id| self.organizations.iter().find(|organization| organization.id == *id));
         html! {
             dl .facts {
                 div { dt { "Kind" } dd { (kind(api.kind)) } }
-                @if let Some(owner) = name { div { dt { "Organization" } dd { (owner.name) } } }
+                @if let Some(owner) = owner(api, &self.organizations) { div { dt { "Organization" } dd { (owner.name) } } }
                 div { dt { "Answers at" } dd { (place(api)) } }
                 div { dt { "Rate limit" } dd { (limit(api)) } }
                 div { dt { "Price" } dd { (price(api.price.as_ref())) } }
+                div { dt { "Tokens" } dd { @if api.count_tokens { "Counted" } @else { "Not counted" } } }
+                div { dt { "Authorization header" } dd {
+                    @if api.forward_credential { "Shown to the upstream" } @else { "Kept from the upstream" }
+                } }
                 div { dt { "Id" } dd { code { (api.id) } } }
             }
         }
@@ -178,30 +184,39 @@ impl EditView {
                     (fields::place(fields, faults))
                 }
                 (rules::render(fields, faults))
+                @if !is_whole { (field::errors("count_tokens", "/count_tokens", &uncounted(faults))) }
                 @if is_whole {
                     (fields::price(fields, faults))
                     (fields::credential(fields))
                 }
                 div .buttons {
                     button type="submit" { (button) }
+                    (rules::preview_button())
                     a href=(PATH) { "Cancel" }
                 }
             }
         }
     }
 
+    /// What stays as it is once the API is there.
     fn kind(&self) -> Markup {
-        let names: Vec<(&str, &str)> = self
-            .organizations
-            .iter()
-            .map(|organization| (organization.id.as_str(), organization.name.as_str()))
-            .collect();
+        let known =
+            self.organizations.iter().map(|organization| (organization.id.as_str(), organization.name.as_str()));
+        // Nobody is meant until somebody is chosen.
+        let names: Vec<(&str, &str)> = std::iter::once(("", "None")).chain(known).collect();
         html! {
             (field::select("kind", "Kind", &KINDS, self.fields.text("kind")))
             (field::select("organization", "Organization, for a dedicated API", &names, self.fields.text("organization")))
+            p .hint { "Kind and organization stay as they are: keys are issued for them." }
             (field::errors("organization", "/organization", &self.faults))
         }
     }
+}
+
+/// What stands in the way of a limit for who cannot have tokens counted.
+fn uncounted(faults: &Faults) -> Faults {
+    let detail = "The tokens of this API are not counted, so a rule cannot count them. An operator can change that.";
+    faults.at("/count_tokens").next().map(|_| Faults::one("/count_tokens", detail)).unwrap_or_default()
 }
 
 #[cfg(test)]

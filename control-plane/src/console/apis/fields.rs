@@ -3,11 +3,14 @@
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
+use crate::console::client::FieldFault;
 use crate::console::forms::{Faults, Fields};
 use crate::console::html::field::{self, Field};
 use crate::console::html::money::{NO_AMOUNT, from_micros, to_micros};
 use crate::console::model::Api;
 
+/// Where the hosts are in what the API takes.
+const HOSTS: &str = "/match/hosts";
 /// The prices: their names in the form, in the admin API, and what they are called.
 const PRICES: [(&str, &str, &str); 3] = [
     ("price_call", "per_call_micros", "Price of a call"),
@@ -35,7 +38,7 @@ pub fn write(api: &Api) -> Vec<(&'static str, String)> {
 
 /// Reads them.
 pub fn read(fields: &Fields) -> Result<Value, Faults> {
-    let hosts: Vec<&str> = fields.text("hosts").split([',', '\n', ' ', '\r']).filter(|host| !host.is_empty()).collect();
+    let hosts = hosts(fields);
     let hosts = if hosts.is_empty() { Value::Null } else { json!(hosts) };
     Ok(json!({
         "name": fields.text("name"),
@@ -46,15 +49,30 @@ pub fn read(fields: &Fields) -> Result<Value, Faults> {
     }))
 }
 
+/// The hosts as they were typed: one on each line, or with commas between them.
+fn hosts(fields: &Fields) -> Vec<&str> {
+    let parts = fields.text("hosts").split(|character: char| character == ',' || character.is_whitespace());
+    parts.filter(|host| !host.is_empty()).collect()
+}
+
 fn read_price(fields: &Fields) -> Result<Value, Faults> {
+    let mut faults = Faults::default();
     let mut price = serde_json::Map::new();
     for (field, name, _) in PRICES {
-        if let Some(text) = fields.given(field) {
-            let micros = to_micros(text).ok_or_else(|| Faults::one(&format!("/price/{name}"), NO_AMOUNT))?;
-            price.insert(name.to_owned(), json!(micros));
+        let Some(text) = fields.given(field) else { continue };
+        match to_micros(text) {
+            Some(micros) => {
+                price.insert(name.to_owned(), json!(micros));
+            }
+            None => faults.fields.extend(Faults::one(&format!("/price/{name}"), NO_AMOUNT).fields),
         }
     }
-    Ok(if price.is_empty() { Value::Null } else { Value::Object(price) })
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    // Nothing but zeros is no price.
+    let is_free = price.values().all(|amount| amount.as_u64() == Some(0));
+    Ok(if is_free { Value::Null } else { Value::Object(price) })
 }
 
 /// The name.
@@ -80,15 +98,30 @@ pub fn place(fields: &Fields, faults: &Faults) -> Markup {
         pointer: "/match/path_prefix",
         ..Field::default()
     };
+    let wrong = wrong_hosts(fields, faults);
+    let described = if wrong.is_empty() { "hosts-hint" } else { "hosts-hint hosts-error" };
     html! {
         (prefix.render(fields, faults))
         div .field {
             label for="hosts" { "Hosts" span .quiet { " (optional)" } }
-            textarea #hosts name="hosts" rows="2" aria-describedby="hosts-hint" { (fields.raw("hosts")) }
+            textarea #hosts name="hosts" rows="2" aria-invalid=[(!wrong.is_empty()).then_some("true")]
+                aria-describedby=(described) { (fields.raw("hosts")) }
             p .hint #hosts-hint { "One on each line, without port: models.example.com. Left empty it is every host." }
-            (field::errors("hosts", "/match/hosts", faults))
+            (field::errors("hosts", HOSTS, &wrong))
         }
     }
+}
+
+/// What is wrong with the hosts, each called by its name.
+fn wrong_hosts(fields: &Fields, faults: &Faults) -> Faults {
+    let hosts = hosts(fields);
+    let named = |fault: &FieldFault| {
+        let rest = fault.pointer.strip_prefix(HOSTS)?;
+        let host = rest.strip_prefix('/').and_then(|index| hosts.get(index.parse::<usize>().ok()?));
+        let detail = host.map_or_else(|| fault.detail.clone(), |host| format!("“{host}”: {}", fault.detail));
+        Some(FieldFault { pointer: HOSTS.to_owned(), detail })
+    };
+    Faults { detail: None, fields: faults.fields.iter().filter_map(named).collect() }
 }
 
 /// Prices and what is counted for them.
@@ -104,11 +137,18 @@ pub fn price(fields: &Fields, faults: &Faults) -> Markup {
             }
             label .choice {
                 input type="checkbox" name="count_tokens" value="yes" checked[fields.is_ticked("count_tokens")];
-                span { "Count the tokens of responses, which limits and prices for tokens need" }
+                span { "Count the tokens of responses" }
             }
-            (field::errors("count_tokens", "/count_tokens", faults))
+            p .hint { "Rules and prices for tokens need it." }
+            (field::errors("count_tokens", "/count_tokens", &uncounted(faults)))
         }
     }
+}
+
+/// What a box that is not ticked stands in the way of, in the words of the form.
+fn uncounted(faults: &Faults) -> Faults {
+    let detail = "Tick this, or leave out the rules and prices for tokens.";
+    faults.at("/count_tokens").next().map(|_| Faults::one("/count_tokens", detail)).unwrap_or_default()
 }
 
 /// Whether the upstream sees the caller's key.

@@ -10,7 +10,7 @@ use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money::from_micros;
 use crate::console::html::policy;
-use crate::console::model::{Api, List};
+use crate::console::model::{Api, List, Organization};
 use crate::console::session::Session;
 use crate::domain::api::Price;
 use crate::domain::user::RoleName;
@@ -18,6 +18,8 @@ use crate::domain::user::RoleName;
 /// The list.
 pub struct ListView {
     apis: Vec<Api>,
+    /// Whose the dedicated ones can be, for operators; everyone else sees only their own.
+    organizations: Vec<Organization>,
     told: Told,
 }
 
@@ -25,7 +27,23 @@ pub struct ListView {
 pub async fn show(session: Session, Query(done): Query<Done>) -> Result<Markup, Failure> {
     let apis: List<Api> = session.client.get("/v1/apis", &[]).await?;
     let told = done.tell(&session).await;
-    Ok(session.frame.page(&ListView { apis: apis.items, told }))
+    let organizations = organizations(&session).await?;
+    Ok(session.frame.page(&ListView { apis: apis.items, organizations, told }))
+}
+
+/// The organizations to which APIs can belong, for who sees those of several.
+pub async fn organizations(session: &Session) -> Result<Vec<Organization>, Failure> {
+    if !session.is_operator() {
+        return Ok(Vec::new());
+    }
+    let all: List<Organization> = session.client.get("/v1/organizations", &[]).await?;
+    Ok(all.items)
+}
+
+/// Whose a dedicated API is, if that is among `organizations`.
+pub fn owner<'a>(api: &Api, organizations: &'a [Organization]) -> Option<&'a Organization> {
+    let id = api.organization.as_ref()?;
+    organizations.iter().find(|organization| organization.id == *id)
 }
 
 impl View for ListView {
@@ -71,20 +89,25 @@ impl ListView {
                     th scope="col" { "Rate limit" }
                     th scope="col" { "Price" }
                 } }
-                tbody { @for api in &self.apis { (row(api)) } }
+                tbody { @for api in &self.apis { (self.row(api)) } }
             }
         }
     }
-}
 
-fn row(api: &Api) -> Markup {
-    html! {
-        tr {
-            th scope="row" data-label="Name" { a href={ (PATH) "/" (api.id) } { (api.name) } }
-            td data-label="Kind" { (kind(api.kind)) }
-            td data-label="Answers at" { (place(api)) }
-            td data-label="Rate limit" { (limit(api)) }
-            td data-label="Price" { (price(api.price.as_ref())) }
+    fn row(&self, api: &Api) -> Markup {
+        html! {
+            tr {
+                th scope="row" data-label="Name" { a href={ (PATH) "/" (api.id) } { (api.name) } }
+                td data-label="Kind" {
+                    div {
+                        (kind(api.kind))
+                        @if let Some(owner) = owner(api, &self.organizations) { div .quiet { "of " (owner.name) } }
+                    }
+                }
+                td data-label="Answers at" { (place(api)) }
+                td data-label="Rate limit" { (limit(api)) }
+                td data-label="Price" { (price(api.price.as_ref())) }
+            }
         }
     }
 }
@@ -100,8 +123,10 @@ pub const fn kind(kind: KindName) -> &'static str {
 /// Where an API answers.
 pub fn place(api: &Api) -> Markup {
     html! {
-        code { (api.route.path_prefix) }
-        @if let Some(hosts) = &api.route.hosts { div .quiet { "on " (hosts.join(", ")) } }
+        div {
+            code { (api.route.path_prefix) }
+            @if let Some(hosts) = &api.route.hosts { div .quiet { "on " (hosts.join(", ")) } }
+        }
     }
 }
 
@@ -117,17 +142,20 @@ pub fn limit(api: &Api) -> Markup {
 
 /// What calls cost.
 pub fn price(price: Option<&Price>) -> Markup {
-    let Some(price) = price else { return html! { span .quiet { "Free" } } };
-    let parts = [
-        (price.per_call_micros, "a call"),
-        (price.per_million_input_tokens_micros, "a million input tokens"),
-        (price.per_million_output_tokens_micros, "a million output tokens"),
-    ];
+    let parts = price.map_or_else(Vec::new, |price| {
+        vec![
+            (price.per_call_micros, "a call"),
+            (price.per_million_input_tokens_micros, "a million input tokens"),
+            (price.per_million_output_tokens_micros, "a million output tokens"),
+        ]
+    });
+    let mut parts = parts.into_iter().filter(|(amount, _)| *amount > 0).peekable();
+    if parts.peek().is_none() {
+        return html! { span .quiet { "Free" } };
+    }
     html! {
         ul .plain {
-            @for (amount, what) in parts.into_iter().filter(|(amount, _)| *amount > 0) {
-                li { (from_micros(amount)) " " span .quiet { (what) } }
-            }
+            @for (amount, what) in parts { li { (from_micros(amount)) " " span .quiet { (what) } } }
         }
     }
 }
@@ -136,7 +164,7 @@ pub fn price(price: Option<&Price>) -> Markup {
 impl ListView {
     /// With APIs, and without.
     pub fn samples(text: &str) -> Vec<Self> {
-        let view = |(apis, told)| Self { apis, told };
+        let view = |(apis, told)| Self { apis, organizations: Organization::samples(text), told };
         [Api::samples(text), Vec::new()].into_iter().zip(Told::samples(text)).map(view).collect()
     }
 }

@@ -3,19 +3,22 @@
 //! A row without a limit is no rule. Two empty rows follow those that there are, up to the most that a policy has; whoever
 //! needs more saves and goes on.
 
-use axum::response::IntoResponse;
 use maud::{Markup, html};
 use portcullis_core::limit::RULES_MAX;
 use serde_json::{Value, json};
 
-use crate::console::failure::Failure;
+use crate::console::client::FieldFault;
 use crate::console::forms::{Faults, Fields, Posted};
 use crate::console::html::field;
-use crate::console::html::money::grouped;
+use crate::console::html::money::{NO_NUMBER, grouped, ungrouped};
 use crate::console::html::policy;
 use crate::domain::fault::Faults as DomainFaults;
 use crate::domain::rate_limit::{Mode, Per, RateLimit, Rule, Unit};
 
+/// Where the rules are in what the API takes.
+const RULES: &str = "/rate_limit/rules";
+/// The fields of a rule that can be wrong: their names in the admin API, and what they are called.
+const PARTS: [(&str, &str); 3] = [("limit", "limit"), ("window_seconds", "window in seconds"), ("burst", "burst")];
 /// Lengths of a window, in seconds.
 const LENGTHS: [(&str, &str); 5] =
     [("1", "seconds"), ("60", "minutes"), ("3600", "hours"), ("86400", "days"), ("604800", "weeks")];
@@ -89,11 +92,10 @@ pub fn read(fields: &Fields) -> Result<Value, Faults> {
     let mut faults = Faults::default();
     let mut rules = Vec::new();
     for row in rows(fields).into_iter().filter(|row| !row.limit.is_empty()) {
-        let at = format!("/rate_limit/rules/{}", rules.len());
+        let at = format!("{RULES}/{}", rules.len());
         let mut number = |name: &str, text: &str| {
-            let read = text.replace([',', ' '], "").parse::<u64>();
-            read.unwrap_or_else(|_| {
-                faults.fields.extend(Faults::one(&format!("{at}/{name}"), format!("{name}: expected a number")).fields);
+            ungrouped(text).unwrap_or_else(|| {
+                faults.fields.extend(Faults::one(&format!("{at}/{name}"), NO_NUMBER).fields);
                 0
             })
         };
@@ -116,24 +118,59 @@ pub fn say(fields: &Fields) -> String {
     let policy = match read(fields) {
         Ok(Value::Null) => return "No limit.".to_owned(),
         Ok(policy) => serde_json::from_value::<RateLimit>(policy),
-        Err(faults) => return wrong(faults.fields.first().map_or("", |fault| fault.detail.as_str())),
+        Err(faults) => return wrong(fields, faults.fields.first()),
     };
-    let Ok(policy) = policy else { return wrong("it is not complete") };
+    let Ok(policy) = policy else { return wrong(fields, None) };
     let mut faults = DomainFaults::default();
     policy.check(&mut faults);
     match faults.check() {
         Ok(()) => format!("{}.", policy::sentence(&policy)),
-        Err(faults) => wrong(faults.into_vec().first().map_or("", |fault| fault.detail.as_str())),
+        Err(faults) => {
+            let found = faults.into_vec().into_iter().next();
+            wrong(fields, found.map(|fault| FieldFault { pointer: fault.pointer, detail: fault.detail }).as_ref())
+        }
     }
 }
 
-fn wrong(detail: &str) -> String {
-    format!("This is no policy yet: {detail}.")
+/// What is wrong, by the row that it is in as the viewer counts them: the empty ones included.
+fn wrong(fields: &Fields, fault: Option<&FieldFault>) -> String {
+    let Some(fault) = fault else { return "This is no policy yet: it is not complete.".to_owned() };
+    let rows = rows(fields).into_iter().enumerate().filter(|(_, row)| !row.limit.is_empty());
+    let numbers: Vec<usize> = rows.map(|(index, _)| index + 1).collect();
+    let number = |index: usize| numbers.get(index).copied().unwrap_or(index + 1);
+    let rule = index_in(&fault.pointer).map(|index| format!("rule {}, ", number(index))).unwrap_or_default();
+    format!("This is no policy yet: {rule}{}.", explain(fault, number))
+}
+
+/// The index of the rule that a pointer leads to or into.
+fn index_in(pointer: &str) -> Option<usize> {
+    pointer.strip_prefix(RULES)?.strip_prefix('/')?.split('/').next()?.parse().ok()
+}
+
+/// What is wrong with a rule, with its parts and the other rules called as the form calls them.
+fn explain(fault: &FieldFault, number: impl Fn(usize) -> usize) -> String {
+    let part = fault.pointer.rsplit('/').next().unwrap_or_default();
+    if let Some((_, called)) = PARTS.iter().find(|(name, _)| *name == part) {
+        return format!("{called}: {}", fault.detail);
+    }
+    let twin = fault.detail.find(RULES).and_then(|start| fault.detail.split_at_checked(start));
+    match twin.and_then(|(before, pointer)| Some((before, index_in(pointer)?))) {
+        Some((before, index)) => format!("{before}rule {}", number(index)),
+        None => fault.detail.clone(),
+    }
 }
 
 /// `POST /apis/preview`: what the form says, for the script to show while one types.
-pub async fn preview(Posted { fields, .. }: Posted) -> Result<impl IntoResponse, Failure> {
-    Ok(say(&fields))
+pub async fn preview(Posted { fields, .. }: Posted) -> String {
+    say(&fields)
+}
+
+/// The button that shows what the form says, for who has no script. It stands behind the one that sends the form, which
+/// the Enter key then means.
+pub fn preview_button() -> Markup {
+    html! {
+        button .secondary .no-script type="submit" name="preview" value="yes" formnovalidate { "Show what this means" }
+    }
 }
 
 /// The editor.
@@ -147,18 +184,27 @@ pub fn render(fields: &Fields, faults: &Faults) -> Markup {
             legend { "Rate limit" }
             p .hint { "Every rule counts. A row without a number is no rule; 0 lets nothing pass." }
             @for index in 0..count { (rule(index, shown.get(index).copied(), faults)) }
-            (field::errors("rules", "/rate_limit/rules", &whole(faults)))
+            (field::errors("rules", RULES, &whole(faults)))
             (field::select("per", "What is counted together", &PERS, fields.text("per")))
             p .preview { strong { "This means: " } span data-preview="/apis/preview" role="status" { (say(fields)) } }
-            button .secondary .small .no-script type="submit" name="preview" value="yes" formnovalidate { "Show what this means" }
         }
     }
 }
 
 /// What is wrong with the list of rules, and not with one of them.
 fn whole(faults: &Faults) -> Faults {
-    let fields = faults.fields.iter().filter(|fault| fault.pointer == "/rate_limit/rules").cloned().collect();
+    let fields = faults.fields.iter().filter(|fault| fault.pointer == RULES).cloned().collect();
     Faults { detail: None, fields }
+}
+
+/// What is wrong with the rule at `at`, in the words of the form, whose rows are in the order of the rules.
+fn explained(at: &str, faults: &Faults) -> Faults {
+    let explain =
+        |fault: &FieldFault| FieldFault { detail: explain(fault, |index| index + 1), pointer: fault.pointer.clone() };
+    let is_within = |fault: &&FieldFault| {
+        fault.pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    Faults { detail: None, fields: faults.fields.iter().filter(is_within).map(explain).collect() }
 }
 
 fn rule(index: usize, row: Option<&Row<'_>>, faults: &Faults) -> Markup {
@@ -166,20 +212,26 @@ fn rule(index: usize, row: Option<&Row<'_>>, faults: &Faults) -> Markup {
     let row = row.unwrap_or(&empty);
     let number = index + 1;
     let label = |what: &str| format!("{what} of rule {number}");
+    let (at, name) = (format!("{RULES}/{index}"), format!("rule-{index}"));
+    let explained = explained(&at, faults);
+    let invalid = |part: &str| faults.at(&format!("{at}/{part}")).next().map(|_| "true");
+    let described = |part: &str| invalid(part).map(|_| format!("{name}-error"));
     html! {
         div .rule role="group" aria-label={ "Rule " (number) } {
             input .amount type="text" inputmode="numeric" name="limit" value=(row.limit) aria-label=(label("Limit"))
-                autocomplete="off";
+                autocomplete="off" aria-invalid=[invalid("limit")] aria-describedby=[described("limit")];
             (options("unit", &label("Unit"), &UNITS, row.unit))
             span { "in" }
             input .short type="text" inputmode="numeric" name="windows" value=(row.windows) autocomplete="off"
-                aria-label=(label("Length of the window"));
+                aria-label=(label("Length of the window")) aria-invalid=[invalid("window_seconds")]
+                aria-describedby=[described("window_seconds")];
             (options("length", &label("Unit of the window"), &LENGTHS, row.length))
             span { "bursts of" }
             input .amount type="text" inputmode="numeric" name="burst" value=(row.burst) aria-label=(label("Burst"))
-                autocomplete="off" placeholder="as many";
+                autocomplete="off" placeholder="as many" aria-invalid=[invalid("burst")]
+                aria-describedby=[described("burst")];
             (options("mode", &label("Mode"), &MODES, row.mode))
-            (field::errors(&format!("rule-{index}"), &format!("/rate_limit/rules/{index}"), faults))
+            (field::errors(&name, &at, &explained))
         }
     }
 }
@@ -229,8 +281,17 @@ mod tests {
         assert_eq!(say(&row("60", "10")), "60 requests per minute, bursts of 10, for each key.");
         assert_eq!(say(&row("0", "")), "no requests at all, for each key.");
         assert_eq!(say(&row("", "")), "No limit.");
-        assert_eq!(say(&row("many", "")), "This is no policy yet: limit: expected a number.");
+        assert_eq!(
+            say(&row("many", "")),
+            "This is no policy yet: rule 1, limit: expected a whole number such as 1,000."
+        );
         assert_eq!(say("per=x&limit=1&unit=y&windows=1&length=1&mode=z"), "This is no policy yet: it is not complete.");
-        assert!(say("per=key&limit=1&unit=requests&windows=99&length=604800&mode=enforce").contains("1 to 2678400"));
+        assert_eq!(
+            say("per=key&limit=1&unit=requests&windows=99&length=604800&mode=enforce"),
+            "This is no policy yet: rule 1, window in seconds: 1 to 2678400."
+        );
+        // Rows are counted as they are seen, the empty ones too.
+        let rows = ["", "5", "5"].map(|limit| row(limit, "")).join("&");
+        assert_eq!(say(&rows), "This is no policy yet: rule 3, it says the same as rule 2.");
     }
 }

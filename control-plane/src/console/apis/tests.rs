@@ -44,11 +44,17 @@ async fn what_is_wrong_stands_beside_its_field_and_a_preview_changes_nothing() {
     let before = harness.fingerprint().await;
     let typed = [("name", ""), ("path_prefix", "v1"), ("hosts", "a:80"), ("price_call", "much")];
     let again = root.send("/apis/new", "/apis/new", &typed).await.expect(422);
-    assert!(again.read().contains("Expected an amount such as 12.50."), "{}", again.read());
+    assert!(again.read().contains("Expected an amount such as 12.50"), "{}", again.read());
     let again = root.send("/apis/new", "/apis/new", &typed[..3]).await.expect(422).read();
-    for fault in ["A name has 1 to 100 characters", "Expected a host name", "A path prefix"] {
+    for fault in ["A name has 1 to 100 characters", "“a:80”: expected a host name", "A path prefix"] {
         assert!(again.contains(fault), "{fault}: {again}");
     }
+    let kind = [("name", "x"), ("path_prefix", "/x"), ("kind", "dedicated")];
+    let again = root.send("/apis/new", "/apis/new", &kind).await.expect(422).read();
+    assert!(again.contains("A dedicated API belongs to an organization: say which."), "nobody is chosen by chance");
+    let window = [("name", "x"), ("path_prefix", "/x"), ("limit", "1"), ("windows", "99"), ("length", "604800")];
+    let again = root.send("/apis/new", "/apis/new", &window).await.expect(422).read();
+    assert!(again.contains("Window in seconds: 1 to 2678400."), "{again}");
     let row = [("name", "x"), ("path_prefix", "/x"), ("limit", "60"), ("preview", "yes")];
     let shown = root.send("/apis/new", "/apis/new", &row).await.expect(200).read();
     assert!(shown.contains("60 requests per minute, for each key."), "{shown}");
@@ -71,4 +77,8 @@ async fn an_admin_sets_the_limits_of_the_own_apis_and_a_member_reads() {
         assert!(!page.text.contains("data-preview"), "nothing to change");
     }
     ada.get("/apis/new").await.expect(403);
+    ada.get(&format!("{path}/delete")).await.expect(403);
+    harness.patch(&format!("/v1{path}"), json!({"count_tokens": false})).await.expect(200);
+    let again = ada.send(&path, &path, &[("limit", "5"), ("unit", "tokens")]).await.expect(422).read();
+    assert!(again.contains("The tokens of this API are not counted"), "{again}");
 }

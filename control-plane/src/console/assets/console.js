@@ -79,9 +79,14 @@ function preview(root) {
   for (const target of root.querySelectorAll("[data-preview]")) {
     const form = target.closest("form");
     let timer;
+    let last = 0;
     const update = async () => {
+      const turn = ++last;
       const answer = await fetch(target.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-      if (answer.ok) target.textContent = await answer.text();
+      // Whose session is over is led to the sign-in page, which says nothing about a policy.
+      if (!answer.ok || answer.redirected) return;
+      const text = await answer.text();
+      if (turn === last) target.textContent = text;
     };
     form.addEventListener("input", () => {
       clearTimeout(timer);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Tab;
 use crate::console::forms::{Faults, Fields};
 use crate::console::html::field::{self, Field};
-use crate::console::html::money::{NO_AMOUNT, from_micros, to_micros};
+use crate::console::html::money::{NO_AMOUNT, NO_NUMBER, from_micros, to_micros, ungrouped};
 use crate::console::html::policy;
 use crate::console::model::Api;
 use crate::domain::budget::Budget;
@@ -108,7 +108,7 @@ pub fn budget(fields: &Fields, faults: &Faults) -> Markup {
         name: "budget_tokens",
         label: "Most tokens in a month",
         pointer: "/monthly_budget/tokens",
-        hint: "Input and output together. At either ceiling the key stops until the month ends (UTC).",
+        hint: "Input and output together. At either ceiling calls are refused until the month ends (UTC).",
         ..Field::default()
     };
     html! {
@@ -135,8 +135,7 @@ pub fn read_budget(fields: &Fields) -> Result<Value, Faults> {
         budget.insert("cost_micros".to_owned(), json!(micros));
     }
     if let Some(text) = fields.given("budget_tokens") {
-        let tokens: Result<u64, _> = text.replace([',', ' '], "").parse();
-        let tokens = tokens.map_err(|_| Faults::one("/monthly_budget/tokens", "expected a number"))?;
+        let tokens = ungrouped(text).ok_or_else(|| Faults::one("/monthly_budget/tokens", NO_NUMBER))?;
         budget.insert("tokens".to_owned(), json!(tokens));
     }
     Ok(if budget.is_empty() { Value::Null } else { Value::Object(budget) })

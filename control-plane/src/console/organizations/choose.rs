@@ -12,7 +12,8 @@ use crate::console::keys;
 use crate::console::session::{Jar, SECONDS, with_cookie};
 
 /// Has the browser keep the choice; nothing stands for all of them.
-pub async fn choose(State(console): State<Console>, Posted { fields, .. }: Posted) -> Result<Response, Failure> {
+pub async fn choose(State(console): State<Console>, Posted { session, fields }: Posted) -> Result<Response, Failure> {
+    session.operates()?;
     let Some(chosen) = fields.given("organization") else {
         return Ok(with_cookie(Redirect::to(PATH), Jar::Organization.write(&console, None, 0)));
     };

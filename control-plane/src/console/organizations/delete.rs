@@ -22,6 +22,7 @@ pub struct DeleteView {
 
 /// Asks whether it is to be deleted.
 pub async fn show(session: Session, Path(id): Path<String>) -> Result<Markup, Failure> {
+    session.operates()?;
     let organization = session.client.get(&api_path(&id)?, &[]).await?;
     Ok(session.frame.page(&DeleteView { organization, faults: Faults::default() }))
 }

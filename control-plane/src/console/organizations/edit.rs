@@ -10,6 +10,7 @@ use super::{PATH, api_path};
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};
+use crate::console::html::badge::badge;
 use crate::console::html::field::{self, Field};
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money;
@@ -37,6 +38,7 @@ pub async fn begin(session: Session) -> Result<Markup, Failure> {
 
 /// Shows one.
 pub async fn show(session: Session, Path(id): Path<String>, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    session.operates()?;
     let organization: Organization = session.client.get(&api_path(&id)?, &[]).await?;
     let name = [("name", organization.name.clone())];
     let fields = Fields::from_pairs(name.into_iter().chain(budget_fields(organization.monthly_budget.as_ref())));
@@ -99,7 +101,10 @@ impl View for EditView {
             @if let Some(organization) = &self.organization {
                 dl .facts {
                     div { dt { "Created" } dd { (time(&organization.created_at)) } }
-                    div { dt { "Monthly budget" } dd { (money::budget(organization.monthly_budget.as_ref())) } }
+                    div { dt { "Monthly budget" } dd {
+                        (money::budget(organization.monthly_budget.as_ref()))
+                        @if organization.over_budget { " " (badge("warn", "Used up")) }
+                    } }
                     div { dt { "Id" } dd { code { (organization.id) } } }
                 }
             }

@@ -21,6 +21,7 @@ pub struct ListView {
 
 /// Shows the list.
 pub async fn show(session: Session, Query(done): Query<Done>) -> Result<Markup, Failure> {
+    session.operates()?;
     let all: List<Organization> = session.client.get("/v1/organizations", &[]).await?;
     let told = done.tell(&session).await;
     Ok(session.frame.page(&ListView { organizations: all.items, told }))

@@ -57,5 +57,9 @@ async fn organizations_are_for_operators() {
     let harness = Harness::furnished().await;
     let mut ada = Visitor::signed_in(&harness, "ada", RoleName::Admin).await;
     assert!(!ada.get("/keys").await.expect(200).text.contains("href=\"/organizations\""));
-    ada.get("/organizations/new").await.expect(403);
+    let own = harness.get("/v1/organizations").await.expect(200)["items"][0].clone();
+    let own = format!("/organizations/{}", text(&own, "id"));
+    for path in ["/organizations", "/organizations/new", &own, &format!("{own}/delete")] {
+        ada.get(path).await.expect(403);
+    }
 }

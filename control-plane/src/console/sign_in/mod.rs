@@ -10,7 +10,7 @@ mod view;
 pub(super) use view::SignInView;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use serde_json::Value;
 
 use super::Console;
@@ -47,7 +47,9 @@ pub async fn sign_out(State(console): State<Console>, Posted { session, .. }: Po
         // It ends by itself; the browser forgets it either way.
         tracing::warn!(status = refusal.status.as_u16(), "a session could not be ended");
     }
-    with_cookie(Redirect::to("/sign-in").into_response(), Jar::Session.write(&console, None, 0))
+    let answer = with_cookie(Redirect::to("/sign-in"), Jar::Session.write(&console, None, 0));
+    // Whoever signs in next chooses for themselves.
+    with_cookie(answer, Jar::Organization.write(&console, None, 0))
 }
 
 #[cfg(test)]

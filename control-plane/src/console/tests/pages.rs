@@ -134,6 +134,17 @@ fn is_labelled(page: &Html, field: ElementRef<'_>) -> bool {
 }
 
 #[test]
+fn the_enter_key_sends_a_form_as_its_first_button_does() {
+    for (name, page) in all("plain") {
+        for form in select(&Html::parse_document(&page), "form[method=post]") {
+            let buttons = Selector::parse("button[type=submit]").unwrap();
+            let first = form.select(&buttons).next().unwrap_or_else(|| panic!("{name}: {}", form.html()));
+            assert_eq!(first.value().attr("name"), None, "{name}: what is done otherwise is never meant by Enter");
+        }
+    }
+}
+
+#[test]
 fn every_form_that_changes_something_carries_the_token() {
     for (name, page) in all("plain") {
         for form in select(&Html::parse_document(&page), "form[method=post]") {
