@@ -269,6 +269,7 @@ pub struct User {
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuditEntry {
     pub at: String,
+    pub user: Option<String>,
     pub user_name: Option<String>,
     pub action: Action,
     pub subject: Option<String>,

@@ -3,23 +3,24 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::PATH;
 use super::words::{page_of, phrase};
+use crate::console::client::link;
 use crate::console::html::badge::badge;
 use crate::console::html::time::time;
 use crate::console::model::AuditEntry;
 use crate::domain::audit::Action;
+use crate::domain::user::RoleName;
 
 /// The longest value that is shown whole.
 const VALUE_CHARACTERS_MAX: usize = 200;
 
-/// A row of the table.
-pub fn row(entry: &AuditEntry) -> Markup {
+/// A row of the table, for someone of this role.
+pub fn row(entry: &AuditEntry, reader: RoleName) -> Markup {
     html! {
         tr {
             td data-label="When" { (time(&entry.at)) }
-            td data-label="Who" {
-                @match &entry.user_name { Some(name) => strong { (name) }, None => span .quiet { "The control plane" } }
-            }
+            td data-label="Who" { (who(entry, reader)) }
             td data-label="What" { div { (phrase(entry.action)) (subject(entry)) (changes(entry)) } }
             td data-label="Outcome" {
                 @match entry.status {
@@ -27,7 +28,9 @@ pub fn row(entry: &AuditEntry) -> Markup {
                     None => (badge("good", "Done")),
                 }
             }
-            td data-label="From" { (entry.origin.as_deref().unwrap_or("here")) }
+            td data-label="From" {
+                @match &entry.origin { Some(origin) => (origin), None => span .quiet { "not recorded" } }
+            }
             td .number data-label="Revision" {
                 @match entry.revision {
                     Some(revision) => a href={ "/receipts/" (revision) } { (revision) span .sr { ": its receipt" } },
@@ -38,18 +41,43 @@ pub fn row(entry: &AuditEntry) -> Markup {
     }
 }
 
+/// Who it was, and the way to the rest of what they did. Operators may know of everyone, so nobody is the control plane
+/// itself; from others it may be someone of another organization.
+fn who(entry: &AuditEntry, reader: RoleName) -> Markup {
+    let nobody = match reader {
+        RoleName::Operator => "The control plane",
+        RoleName::Admin | RoleName::Member => "Outside your organization",
+    };
+    html! {
+        @match (&entry.user, &entry.user_name) {
+            (Some(id), name) => a href=(link(PATH, &[("user", id)])) { strong { (name.as_ref().unwrap_or(id)) } },
+            (None, Some(name)) => strong { (name) },
+            (None, None) => span .quiet { (nobody) },
+        }
+    }
+}
+
 /// What it was done to: its name if the entry says, and the way there.
 fn subject(entry: &AuditEntry) -> Markup {
     let name = [&entry.after, &entry.before].into_iter().flatten().find_map(|value| value.get("name")?.as_str());
     html! {
         @if let Some(subject) = entry.subject.as_ref().filter(|_| entry.action != Action::SessionCreate) {
             ": "
-            @match page_of(subject) {
+            @match page_of(subject).filter(|_| !is_deletion(entry)) {
                 Some(page) => a href=(page) { (name.unwrap_or(subject)) },
                 None => (name.unwrap_or(subject)),
             }
         }
     }
+}
+
+/// Whether nothing is left to look at. Keys keep their page.
+fn is_deletion(entry: &AuditEntry) -> bool {
+    let deletes = matches!(
+        entry.action,
+        Action::ApiDelete | Action::OrganizationDelete | Action::GatewayDelete | Action::UserDelete
+    );
+    deletes && entry.status.is_none()
 }
 
 /// What is different, field by field.

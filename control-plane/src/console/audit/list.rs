@@ -11,7 +11,7 @@ use crate::console::failure::Failure;
 use crate::console::html::field::select;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::time::from_local;
-use crate::console::model::{AuditEntry, List};
+use crate::console::model::{AuditEntry, List, User};
 use crate::console::session::Session;
 use crate::domain::audit::Action;
 
@@ -21,6 +21,7 @@ use crate::domain::audit::Action;
 pub struct Asked {
     action: String,
     outcome: String,
+    user: String,
     subject: String,
     from: String,
     to: String,
@@ -31,6 +32,8 @@ pub struct Asked {
 pub struct AuditView {
     asked: Asked,
     entries: List<AuditEntry>,
+    /// Who can be chosen.
+    users: Vec<User>,
 }
 
 /// Shows the page.
@@ -41,6 +44,7 @@ pub async fn show(session: Session, Query(asked): Query<Asked>) -> Result<Markup
     let query = [
         ("action", asked.action.as_str()),
         ("outcome", &asked.outcome),
+        ("user", asked.user.trim()),
         ("subject", asked.subject.trim()),
         ("from", &from),
         ("to", &to),
@@ -48,7 +52,9 @@ pub async fn show(session: Session, Query(asked): Query<Asked>) -> Result<Markup
         ("organization", session.organization()),
     ];
     let entries = session.client.get("/v1/audit", &query).await?;
-    Ok(session.frame.page(&AuditView { asked, entries }))
+    // Operators act on the things of every organization, so all whom one sees can be chosen.
+    let users: List<User> = session.client.get("/v1/users", &[]).await?;
+    Ok(session.frame.page(&AuditView { asked, entries, users: users.items }))
 }
 
 impl View for AuditView {
@@ -58,7 +64,7 @@ impl View for AuditView {
         "Audit".to_owned()
     }
 
-    fn body(&self, _: &Frame) -> Markup {
+    fn body(&self, frame: &Frame) -> Markup {
         html! {
             h1 { "Audit" }
             (self.filter())
@@ -68,12 +74,21 @@ impl View for AuditView {
                     p { "Every change leaves an entry, and so does everything that was refused." }
                     p { a href=(PATH) { "Show everything" } }
                 }
-            } @else { (self.table()) (self.pages()) }
+            } @else { (self.table(frame)) (self.pages()) }
         }
     }
 }
 
 impl AuditView {
+    /// Who can be chosen, with whoever is: they may have been deleted since.
+    fn people(&self) -> Vec<(&str, &str)> {
+        let chosen = self.asked.user.trim();
+        let known = self.users.iter().map(|user| (user.id.as_str(), user.name.as_str()));
+        let is_known = chosen.is_empty() || self.users.iter().any(|user| user.id == chosen);
+        let gone = (!is_known).then_some((chosen, chosen));
+        std::iter::once(("", "Anyone")).chain(known).chain(gone).collect()
+    }
+
     fn filter(&self) -> Markup {
         let all = Action::ALL.iter().map(|action| (action.name(), phrase(*action)));
         let actions: Vec<(&str, &str)> = std::iter::once(("", "anything")).chain(all).collect();
@@ -81,7 +96,8 @@ impl AuditView {
         let asked = &self.asked;
         html! {
             form .filter method="get" action=(PATH) role="search" {
-                (select("action", "Somebody …", &actions, &asked.action))
+                (select("user", "Who", &self.people(), self.asked.user.trim()))
+                (select("action", "Did", &actions, &asked.action))
                 (select("outcome", "Outcome", &outcomes, &asked.outcome))
                 div .field {
                     label for="subject" { "To this, by id" }
@@ -100,7 +116,7 @@ impl AuditView {
         }
     }
 
-    fn table(&self) -> Markup {
+    fn table(&self, frame: &Frame) -> Markup {
         html! {
             table .cards {
                 caption .sr { "Entries, newest first" }
@@ -108,7 +124,7 @@ impl AuditView {
                     @for title in ["When", "Who", "What", "Outcome", "From"] { th scope="col" { (title) } }
                     th .number scope="col" { "Revision" }
                 } }
-                tbody { @for entry in &self.entries.items { (entry::row(entry)) } }
+                tbody { @for entry in &self.entries.items { (entry::row(entry, frame.role)) } }
             }
         }
     }
@@ -119,6 +135,7 @@ impl AuditView {
             let query = [
                 ("action", asked.action.as_str()),
                 ("outcome", &asked.outcome),
+                ("user", &asked.user),
                 ("subject", &asked.subject),
                 ("from", &asked.from),
                 ("to", &asked.to),
@@ -141,6 +158,7 @@ impl AuditView {
     pub fn samples(text: &str) -> Vec<Self> {
         let asked = Asked {
             action: text.to_owned(),
+            user: text.to_owned(),
             subject: text.to_owned(),
             from: text.to_owned(),
             cursor: text.to_owned(),
@@ -148,6 +166,7 @@ impl AuditView {
         };
         let entries = List { items: AuditEntry::samples(text), next_cursor: Some(text.to_owned()) };
         let nothing = List { items: Vec::new(), next_cursor: None };
-        vec![Self { asked: asked.clone(), entries }, Self { asked, entries: nothing }]
+        let view = |entries| Self { asked: asked.clone(), entries, users: User::samples(text) };
+        [entries, nothing].into_iter().map(view).collect()
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::response::Redirect;
 use maud::{Markup, html};
 
-use super::{PATH, api_path};
+use super::{PATH, api_path, cut_off, workers};
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
@@ -42,11 +42,11 @@ impl View for DeleteView {
             p .crumbs { a href=(path) { (self.gateway.name) } }
             h1 { (self.title()) }
             p {
-                "Its token is dead at once. Workers that still run go on with the keys that they have and hear of no change: "
-                "stop its Envoys first. Receipts wait for them until they have been silent for ten minutes."
+                "Its token is dead at once. " (cut_off(&self.gateway)) ". So stop its Envoys first. Receipts wait for them "
+                "until they have been silent for ten minutes."
             }
             @if !self.gateway.workers.is_empty() {
-                div .alert .warn { strong { (self.gateway.workers.len()) " workers" } " have been heard in the last ten minutes." }
+                div .alert .warn { strong { (workers(self.gateway.workers.len())) } " heard in the last ten minutes." }
             }
             form method="post" action={ (path) "/delete" } {
                 (frame.token())

@@ -3,7 +3,7 @@
 use axum::extract::Query;
 use maud::{Markup, html};
 
-use super::{PATH, lag};
+use super::{PATH, lag, without_contact};
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
@@ -11,6 +11,9 @@ use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::time::day;
 use crate::console::model::{Gateway, List};
 use crate::console::session::Session;
+
+/// How many nodes are named.
+const NODES_MAX: usize = 3;
 
 /// The list.
 pub struct ListView {
@@ -67,7 +70,9 @@ impl ListView {
                     th scope="col" { "Token" }
                     th .number scope="col" { "Workers" }
                     th scope="col" { "Slowest worker" }
+                    th scope="col" { "Nodes" }
                     th scope="col" { "Serves" }
+                    th scope="col" { "Without contact" }
                     th scope="col" { "Created" }
                 } }
                 tbody { @for gateway in &self.gateways { (row(gateway)) } }
@@ -90,14 +95,29 @@ fn row(gateway: &Gateway) -> Markup {
                     None => (badge("bad", "None heard in 10 minutes")),
                 }
             }
+            td data-label="Nodes" { (nodes(gateway)) }
             td data-label="Serves" { (serves(gateway)) }
+            td data-label="Without contact" { (without_contact(gateway)) }
             td data-label="Created" { (day(&gateway.created_at)) }
         }
     }
 }
 
+/// On which nodes its workers are, as far as those are few.
+fn nodes(gateway: &Gateway) -> Markup {
+    let mut nodes: Vec<&str> = gateway.workers.iter().filter_map(|worker| worker.node.as_deref()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let rest = nodes.len().saturating_sub(NODES_MAX);
+    html! {
+        @if nodes.is_empty() { span .quiet { "None" } }
+        @for (index, node) in nodes.iter().take(NODES_MAX).enumerate() { @if index > 0 { ", " } (node) }
+        @if rest > 0 { " and " (rest) " more" }
+    }
+}
+
 /// How many APIs a gateway serves.
-pub fn serves(gateway: &Gateway) -> String {
+fn serves(gateway: &Gateway) -> String {
     match gateway.apis.as_ref().map(Vec::len) {
         None => "All APIs".to_owned(),
         Some(1) => "1 API".to_owned(),

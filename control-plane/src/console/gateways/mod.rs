@@ -21,7 +21,7 @@ use portcullis_core::id::GatewayId;
 
 use super::Console;
 use super::failure::Failure;
-use super::model::Worker;
+use super::model::{Gateway, Worker};
 
 /// Where the list is.
 const PATH: &str = "/gateways";
@@ -42,6 +42,28 @@ pub fn router() -> Router<Console> {
 fn api_path(id: &str) -> Result<String, Failure> {
     let id: GatewayId = id.parse().map_err(|_| Failure::not_found())?;
     Ok(format!("/v1/gateways/{id}"))
+}
+
+/// What its workers do when nobody reaches them any more.
+fn without_contact(gateway: &Gateway) -> String {
+    match gateway.max_staleness_seconds {
+        None => "Go on with what they know".to_owned(),
+        Some(seconds) => format!("Refuse everything after {seconds} s"),
+    }
+}
+
+/// What happens to workers whose token opens nothing any more.
+fn cut_off(gateway: &Gateway) -> String {
+    let known = "Workers that run go on with the keys that they have, but hear of no change, deleted keys included";
+    match gateway.max_staleness_seconds {
+        None => known.to_owned(),
+        Some(seconds) => format!("{known}; after {seconds} s they refuse everything"),
+    }
+}
+
+/// How many workers that is.
+fn workers(count: usize) -> String {
+    if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
 }
 
 /// How far behind a worker is, in words, and how that is coloured.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::issued::IssuedView;
-use super::{PATH, api_path};
+use super::{PATH, api_path, cut_off, workers};
 use crate::console::Console;
 use crate::console::failure::Failure;
 use crate::console::forms::{ATTEMPT, Posted};
@@ -48,8 +48,11 @@ impl View for ReissueView {
             p .crumbs { a href=(path) { (self.gateway.name) } }
             h1 { (self.title()) }
             p {
-                "The old token is dead at once. Workers go on with the keys that they have, but hear of no change, deleted keys "
-                "included, until their Envoys are started with the new one."
+                "The old token is dead at once. " (cut_off(&self.gateway)) ". That lasts until their Envoys are started "
+                "with the new one."
+            }
+            @if !self.gateway.workers.is_empty() {
+                div .alert .warn { strong { (workers(self.gateway.workers.len())) } " heard in the last ten minutes." }
             }
             form method="post" action={ (path) "/reissue" } {
                 (frame.token())

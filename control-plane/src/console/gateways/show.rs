@@ -3,27 +3,29 @@
 use axum::extract::{Path, Query};
 use maud::{Markup, html};
 
-use super::list::serves;
-use super::{PATH, api_path, lag};
+use super::{PATH, api_path, lag, without_contact};
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::time::time;
-use crate::console::model::{Gateway, Worker};
+use crate::console::model::{Api, Gateway, List, Worker};
 use crate::console::session::Session;
 
 /// The gateway.
 pub struct ShowView {
     gateway: Gateway,
+    /// What the APIs that it may serve are called.
+    apis: Vec<Api>,
     told: Told,
 }
 
 /// Shows the gateway.
 pub async fn show(session: Session, Path(id): Path<String>, Query(done): Query<Done>) -> Result<Markup, Failure> {
     let gateway: Gateway = session.client.get(&api_path(&id)?, &[]).await?;
+    let apis: List<Api> = session.client.get("/v1/apis", &[]).await?;
     let told = done.tell(&session).await;
-    Ok(session.frame.page(&ShowView { gateway, told }))
+    Ok(session.frame.page(&ShowView { gateway, apis: apis.items, told }))
 }
 
 impl View for ShowView {
@@ -49,8 +51,8 @@ impl View for ShowView {
             (self.told.render())
             dl .facts {
                 div { dt { "Token" } dd { code { (gateway.masked) } } }
-                div { dt { "Serves" } dd { (serves(gateway)) } }
-                div { dt { "Without contact" } dd { (staleness(gateway.max_staleness_seconds)) } }
+                div { dt { "Serves" } dd { (self.serves()) } }
+                div { dt { "Workers without contact" } dd { (without_contact(gateway)) } }
                 div { dt { "Created" } dd { (time(&gateway.created_at)) } }
                 div { dt { "Id" } dd { code { (gateway.id) } } }
             }
@@ -65,15 +67,22 @@ impl View for ShowView {
     }
 }
 
-/// What workers do without contact.
-fn staleness(seconds: Option<u64>) -> String {
-    match seconds {
-        None => "Workers go on with what they know".to_owned(),
-        Some(seconds) => format!("Workers refuse everything after {seconds} s"),
-    }
-}
-
 impl ShowView {
+    /// The APIs that it serves, by name.
+    fn serves(&self) -> Markup {
+        let name = |id: &str| self.apis.iter().find(|api| api.id == id).map(|api| api.name.clone());
+        html! {
+            @match &self.gateway.apis {
+                None => "All APIs",
+                Some(ids) if ids.is_empty() => span .quiet { "None" },
+                Some(ids) => @for (index, id) in ids.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    a href={ "/apis/" (id) } { (name(id).as_deref().unwrap_or(id)) }
+                },
+            }
+        }
+    }
+
     fn table(&self, frame: &Frame) -> Markup {
         html! {
             table .cards {
@@ -130,7 +139,7 @@ fn mebibytes(bytes: u64) -> String {
 impl ShowView {
     /// With workers in every state, and without any.
     pub fn samples(text: &str) -> Vec<Self> {
-        let view = |(gateway, told)| Self { gateway, told };
+        let view = |(gateway, told)| Self { gateway, apis: Api::samples(text), told };
         Gateway::samples(text).into_iter().zip(Told::samples(text)).map(view).collect()
     }
 }

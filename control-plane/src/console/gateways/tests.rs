@@ -31,6 +31,23 @@ async fn a_gateway_is_created_with_its_token_shown_once_and_given_another_one() 
 }
 
 #[tokio::test]
+async fn the_page_of_a_gateway_names_what_it_serves_and_the_question_says_what_becomes_of_its_workers() {
+    let harness = Harness::furnished().await;
+    let api = harness.get("/v1/apis").await.expect(200)["items"][0].clone();
+    let body = json!({"name": "edge", "apis": [text(&api, "id")], "max_staleness_seconds": 30});
+    let gateway = harness.post("/v1/gateways", body).await.expect(201);
+    let path = format!("/gateways/{}", text(&gateway, "id"));
+    let mut root = Visitor::signed_in(&harness, "root", RoleName::Operator).await;
+    let page = root.get(&path).await.expect(200);
+    assert!(page.read().contains(text(&api, "name")) && page.text.contains(text(&api, "id")), "{}", page.read());
+    assert!(page.read().contains("Refuse everything after 30 s"), "{}", page.read());
+    for question in ["delete", "reissue"] {
+        let asked = root.get(&format!("{path}/{question}")).await.expect(200).read();
+        assert!(asked.contains("after 30 s they refuse everything"), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn workers_are_shown_with_their_lag_and_forgotten_when_they_are_gone() {
     let harness = Harness::furnished().await;
     let gateway = harness.post("/v1/gateways", json!({"name": "edge"})).await.expect(201);
@@ -45,8 +62,13 @@ async fn workers_are_shown_with_their_lag_and_forgotten_when_they_are_gone() {
     };
     harness.fleet.saw(text(&gateway, "id").parse().unwrap(), worker, None).unwrap();
     let mut root = Visitor::signed_in(&harness, "root", RoleName::Operator).await;
-    assert!(root.get("/gateways").await.expect(200).read().contains("No snapshot yet"));
+    let list = root.get("/gateways").await.expect(200).read();
+    assert!(list.contains("No snapshot yet node-1 All APIs Go on with what they know"), "{list}");
     let path = format!("/gateways/{}", text(&gateway, "id"));
+    for question in ["delete", "reissue"] {
+        let asked = root.get(&format!("{path}/{question}")).await.expect(200).read();
+        assert!(asked.contains("1 worker heard in the last ten minutes."), "{asked}");
+    }
     let page = root.get(&path).await.expect(200).read();
     assert!(page.contains("node-1") && page.contains("12.5 MiB"), "{page}");
     let forget = format!("{path}/workers/delete");

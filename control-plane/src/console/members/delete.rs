@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::{PATH, api_path};
+use super::{PATH, api_path_of_another};
 use crate::console::client::link;
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
@@ -36,7 +36,7 @@ pub async fn show(session: Session, Path(id): Path<String>) -> Result<Markup, Fa
 /// Deletes them; or shows the question again, with what stands in the way.
 pub async fn delete(Path(id): Path<String>, Posted { session, fields }: Posted) -> Result<Response, Failure> {
     let revoke_keys = if fields.is_ticked("revoke_keys") { "true" } else { "" };
-    let path = link(&api_path(&id)?, &[("revoke_keys", revoke_keys)]);
+    let path = link(&api_path_of_another(&session, &id)?, &[("revoke_keys", revoke_keys)]);
     let faults = match session.client.delete::<Written>(&path).await {
         Ok(written) => return Ok(lead(PATH, Said::Deleted, &written).into_response()),
         Err(refusal) => Faults::try_from(refusal)?,
@@ -46,7 +46,7 @@ pub async fn delete(Path(id): Path<String>, Posted { session, fields }: Posted) 
 }
 
 async fn view(session: &Session, id: &str, faults: Faults) -> Result<DeleteView, Failure> {
-    let user: User = session.client.get(&api_path(id)?, &[]).await?;
+    let user: User = session.client.get(&api_path_of_another(session, id)?, &[]).await?;
     let query = [("created_by", user.id.as_str()), ("status", "active"), ("limit", LIMIT)];
     let keys: List<Key> = session.client.get("/v1/keys", &query).await?;
     Ok(DeleteView { user, keys: keys.items.len(), has_more_keys: keys.next_cursor.is_some(), faults })

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{PATH, api_path};
+use super::{PATH, api_path, api_path_of_another};
 use crate::console::Console;
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
@@ -27,6 +27,8 @@ pub struct EditView {
     fields: Fields,
     faults: Faults,
     told: Told,
+    /// Whether it is whoever looks.
+    is_own: bool,
 }
 
 /// Shows the form of a new one.
@@ -64,7 +66,7 @@ pub async fn create(Posted { session, fields }: Posted) -> Result<Response, Fail
 
 /// Changes one; or shows the form again, with what is wrong.
 pub async fn change(Path(id): Path<String>, Posted { session, fields }: Posted) -> Result<Response, Failure> {
-    let path = api_path(&id)?;
+    let path = api_path_of_another(&session, &id)?;
     let user: User = session.client.get(&path, &[]).await?;
     let mut body = json!({"name": fields.text("name")});
     if fields.text("role") != user.role.name() {
@@ -96,7 +98,8 @@ async fn view(session: &Session, user: Option<User>, fields: Fields, faults: Fau
         return Err(Failure::not_found());
     }
     let organizations: List<Organization> = session.client.get("/v1/organizations", &[]).await?;
-    Ok(EditView { user, organizations: organizations.items, fields, faults, told: Told::default() })
+    let is_own = user.as_ref().is_some_and(|user| user.id == session.me.user);
+    Ok(EditView { user, organizations: organizations.items, fields, faults, told: Told::default(), is_own })
 }
 
 impl View for EditView {
@@ -112,24 +115,44 @@ impl View for EditView {
             p .crumbs { a href=(PATH) { "Members" } }
             div .heading {
                 h1 { (self.title()) }
-                @if let Some(path) = &known { a .button .danger href={ (path) "/delete" } { "Delete" } }
+                @if let Some(path) = known.as_ref().filter(|_| !self.is_own) { a .button .danger href={ (path) "/delete" } { "Delete" } }
             }
             (self.told.render())
             @if let Some(user) = &self.user {
                 dl .facts {
                     div { dt { "Role" } dd { (role_name(user.role)) } }
+                    @if let Some(home) = self.home_of(user).filter(|_| frame.role == RoleName::Operator) {
+                        div { dt { "Organization" } dd { (home) } }
+                    }
                     div { dt { "Password" } dd { @if user.has_password { "Set" } @else { "None" } } }
                     div { dt { "Since" } dd { (time(&user.created_at)) } }
                     div { dt { "Id" } dd { code { (user.id) } } }
                 }
             }
             (field::summary(&self.faults))
-            (self.form(frame, known.as_deref()))
+            @if self.is_own { (own()) } @else { (self.form(frame, known.as_deref())) }
+        }
+    }
+}
+
+/// What stands in place of the form for whoever looks at themselves.
+fn own() -> Markup {
+    html! {
+        p {
+            "This is you. Your password and your access tokens are on the page of " a href="/account" { "your account" }
+            "; your name and your role are for another admin or operator to change."
         }
     }
 }
 
 impl EditView {
+    /// What the organization of someone is called.
+    fn home_of<'a>(&'a self, user: &'a User) -> Option<&'a str> {
+        let id = user.organization.as_ref()?;
+        let found = self.organizations.iter().find(|organization| organization.id == *id);
+        Some(found.map_or(id, |organization| &organization.name))
+    }
+
     fn form(&self, frame: &Frame, known: Option<&str>) -> Markup {
         let (fields, faults) = (&self.fields, &self.faults);
         let hint = if known.is_some() {
@@ -176,11 +199,9 @@ impl EditView {
     }
 
     fn home(&self) -> Markup {
-        let names: Vec<(&str, &str)> = self
-            .organizations
-            .iter()
-            .map(|organization| (organization.id.as_str(), organization.name.as_str()))
-            .collect();
+        let all = self.organizations.iter().map(|organization| (organization.id.as_str(), organization.name.as_str()));
+        // None is chosen by itself: a user stays in the organization in which they are once.
+        let names: Vec<(&str, &str)> = std::iter::once(("", "Choose one")).chain(all).collect();
         html! {
             (field::select("organization", "Organization, for admins and members", &names, self.fields.text("organization")))
             (field::errors("organization", "/organization", &self.faults))
@@ -199,8 +220,10 @@ impl EditView {
             fields: fields.clone(),
             faults,
             told: Told::samples(text).remove(0),
+            is_own: false,
         };
         let known = User::samples(text).into_iter().map(|user| view(Some(user), Faults::samples(text)));
-        std::iter::once(view(None, Faults::default())).chain(known).collect()
+        let own = Self { is_own: true, ..view(User::samples(text).pop(), Faults::default()) };
+        std::iter::once(view(None, Faults::default())).chain(known).chain([own]).collect()
     }
 }

@@ -55,6 +55,39 @@ async fn an_operator_creates_anyone_and_cannot_delete_the_last_operator() {
 }
 
 #[tokio::test]
+async fn nobody_changes_or_deletes_themselves_here() {
+    let harness = Harness::furnished().await;
+    let mut ada = Visitor::signed_in(&harness, "ada", RoleName::Admin).await;
+    let path = format!("/members/{}", id_of(&harness, "ada").await);
+    let page = ada.get(&path).await.expect(200);
+    assert!(page.read().contains("This is you.") && !page.text.contains(&format!("{path}/delete")), "{}", page.text);
+    let delete = format!("{path}/delete");
+    ada.get(&delete).await.expect(409);
+    let before = harness.get("/v1/users").await.expect(200);
+    for action in [&path, &delete] {
+        // A form that no page has, with the token of one that is there.
+        let mut fields = ada.get("/members/new").await.expect(200).fields("/members/new");
+        fields.push(("name".to_owned(), "someone else".to_owned()));
+        let refused = ada.post(action, &fields, &[]).await.expect(409).read();
+        assert!(refused.contains("This is you."), "{refused}");
+    }
+    assert_eq!(harness.get("/v1/users").await.expect(200), before);
+}
+
+#[tokio::test]
+async fn an_operator_says_where_a_member_belongs() {
+    let harness = Harness::furnished().await;
+    let mut root = Visitor::signed_in(&harness, "root", RoleName::Operator).await;
+    let again = root.send("/members/new", "/members/new", &[("name", "bob")]).await.expect(422).read();
+    assert!(again.contains("Say to which organization the user belongs."), "{again}");
+    let acme = harness.get("/v1/organizations").await.expect(200)["items"][0].clone();
+    let typed = [("name", "bob"), ("organization", text(&acme, "id"))];
+    root.send("/members/new", "/members/new", &typed).await.expect(303);
+    let path = format!("/members/{}", id_of(&harness, "bob").await);
+    assert!(root.get(&path).await.expect(200).read().contains("Organization acme"));
+}
+
+#[tokio::test]
 async fn members_are_not_for_members() {
     let harness = Harness::furnished().await;
     let mut bob = Visitor::signed_in(&harness, "bob", RoleName::Member).await;

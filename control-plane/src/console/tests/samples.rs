@@ -246,7 +246,8 @@ impl AuditEntry {
             // It sorts last, whatever it is.
             let hostile = format!("~{text}");
             let subject = [Some(text), Some("key_0fq3s7m2k9x4b"), None][index % 3];
-            json!({"at": INSTANT, "user_name": is_done.then_some(text), "action": action.name(),
+            json!({"at": INSTANT, "user": (index % 4 < 3).then_some("usr_0fq3s7m2k9x4b"),
+                   "user_name": is_done.then_some(text), "action": action.name(),
                    "subject": subject,
                    "status": (!is_done).then_some(404), "origin": is_done.then_some("192.0.2.7"),
                    "revision": is_done.then_some(812), "before": {"name": text, "apis": [text]},
