@@ -12,6 +12,7 @@
 //! | [`server`] | the HTTP server under both ports, with its limits |
 //! | [`problem`], [`bearer`] | refusals as RFC 9457 documents; the token that a request presents |
 //! | [`fleet`], [`metrics`] | the workers that receipts wait for; what is counted and timed |
+//! | [`oidc`] | signing in with an OpenID Connect provider |
 //! | [`hasher`] | password hashing off the async threads, a few at a time |
 //! | [`cli`] | the program's subcommands: their arguments and exit codes |
 //! | [`logging`], [`serve`], [`housekeeping`] | log lines; `portcullis serve` from start to stop; what it does by itself |
@@ -36,6 +37,7 @@ pub mod hasher;
 pub mod housekeeping;
 pub mod logging;
 pub mod metrics;
+pub mod oidc;
 pub mod problem;
 pub mod scan;
 pub mod serve;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use portcullis::cli::failure::Failure;
-use portcullis::cli::serve::{BOOTSTRAP_TOKEN, Serve, Settings};
+use portcullis::cli::serve::{Secrets, Serve, Settings};
 use portcullis::cli::{Cli, Command};
 use portcullis::{logging, serve};
 
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 
 /// Reads the settings, starts the log and serves.
 async fn run_server(arguments: Serve) -> ExitCode {
-    let settings = match Settings::read(arguments, std::env::var_os(BOOTSTRAP_TOKEN)) {
+    let settings = match Settings::read(arguments, Secrets::from_environment()) {
         Ok(settings) => settings,
         Err(error) => return end(&error, EXIT_SETTINGS),
     };

@@ -14,6 +14,7 @@ use crate::cli::database::options;
 use crate::cli::serve::Settings;
 use crate::console;
 use crate::domain::environment::EntropyError;
+use crate::domain::public_url::PublicUrl;
 use crate::fleet::{self, Fleet};
 use crate::housekeeping;
 use crate::metrics::Metrics;
@@ -72,7 +73,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let fleet = Fleet::open(&store, metrics.clone()).await?;
     let sync = SyncPort::new(store.clone(), fleet.clone(), metrics.clone(), stopping.clone());
     let app = App::new(store.clone(), settings.brand, fleet.clone(), &metrics);
-    let pages = console::router(app.clone(), api::router(app), console::Settings::default());
+    let origin = |url: Option<PublicUrl>| url.map(|url| url.origin().to_owned());
+    let addresses = console::Settings { origin: origin(settings.public_url), gateway: origin(settings.gateway_url) };
+    let pages = console::router(app.clone(), api::router(app), addresses);
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,

@@ -19,6 +19,7 @@ pub mod name;
 pub mod organization;
 pub mod password;
 pub mod period;
+pub mod public_url;
 pub mod rate_limit;
 pub mod throttle;
 pub mod timestamp;
