@@ -18,6 +18,7 @@ use crate::domain::public_url::PublicUrl;
 use crate::fleet::{self, Fleet};
 use crate::housekeeping;
 use crate::metrics::Metrics;
+use crate::oidc;
 use crate::server::{self, Limits};
 use crate::storage::{Bootstrap, OpenError, StorageError, Store};
 use crate::sync::{self, SyncPort};
@@ -54,6 +55,9 @@ pub enum ServeError {
         /// Why not.
         error: io::Error,
     },
+    /// Whoever else signs people in cannot be asked.
+    #[error("single sign-on cannot be set up: {0}")]
+    SingleSignOn(io::Error),
     /// The operating system does not take our signal handlers, or our standard output is closed.
     #[error("the operating system refused: {0}")]
     System(io::Error),
@@ -69,13 +73,12 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     if let Some(token) = bootstrap(&store, &settings).await? {
         show_once(&token).map_err(ServeError::System)?;
     }
+    let console = console_settings(&settings, &store).map_err(ServeError::SingleSignOn)?;
     let metrics = Metrics::default();
     let fleet = Fleet::open(&store, metrics.clone()).await?;
     let sync = SyncPort::new(store.clone(), fleet.clone(), metrics.clone(), stopping.clone());
     let app = App::new(store.clone(), settings.brand, fleet.clone(), &metrics);
-    let origin = |url: Option<PublicUrl>| url.map(|url| url.origin().to_owned());
-    let addresses = console::Settings { origin: origin(settings.public_url), gateway: origin(settings.gateway_url) };
-    let pages = console::router(app.clone(), api::router(app), addresses);
+    let pages = console::router(app.clone(), api::router(app), console);
     tracing::info!(
         admin = %admin_address,
         sync = %sync_address,
@@ -96,6 +99,20 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the console knows of the world around it.
+fn console_settings(settings: &Settings, store: &Store) -> io::Result<console::Settings> {
+    let origin = |url: &Option<PublicUrl>| url.as_ref().map(|url| url.origin().to_owned());
+    let single_sign_on = match (&settings.oidc, &settings.public_url) {
+        (Some(oidc), Some(url)) => {
+            Some(oidc::Provider::new(oidc.clone(), url, store.clock().clone(), store.entropy().clone())?)
+        }
+        // The settings say that one does not go without the other.
+        (Some(_), None) | (None, _) => None,
+    };
+    let (origin, gateway) = (origin(&settings.public_url), origin(&settings.gateway_url));
+    Ok(console::Settings { origin, gateway, single_sign_on })
 }
 
 /// A listener, and the address that it has: another one if the port was 0.

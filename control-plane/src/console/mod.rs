@@ -51,6 +51,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::api::App;
+use crate::oidc;
 
 /// Where the console is, as browsers and callers see it.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,8 @@ pub struct Settings {
     pub origin: Option<String>,
     /// Where callers reach the gateway, such as `https://models.example.com`.
     pub gateway: Option<String>,
+    /// Who else signs people in.
+    pub single_sign_on: Option<oidc::Provider>,
 }
 
 impl Settings {
@@ -83,6 +86,8 @@ pub fn router(app: App, api: Router, settings: Settings) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to(keys::PATH)))
         .route("/sign-in", get(sign_in::password::show).post(sign_in::password::sign_in))
+        .route("/sign-in/oidc", get(sign_in::oidc::ask))
+        .route(oidc::CALLBACK, get(sign_in::oidc::answered))
         .route("/sign-in/token", post(sign_in::token::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .merge(keys::router())

@@ -21,14 +21,16 @@ use super::failure::Failure;
 use super::html::frame::Frame;
 use super::model::{Me, Organization};
 use crate::api::caller::Peer;
+use crate::api::sessions::SESSION as SESSION_LENGTH;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::RoleName;
 
-/// How long a session lasts, in seconds: as long as `POST /v1/sessions` says.
-pub const SECONDS: i64 = 12 * 60 * 60;
+/// How long a session lasts, in seconds.
+pub const SECONDS: i64 = SESSION_LENGTH.as_secs().cast_signed();
 const SESSION: &str = "portcullis-session";
 const VISITOR: &str = "portcullis-visitor";
 const ORGANIZATION: &str = "portcullis-organization";
+const SIGN_ON: &str = "portcullis-sign-on";
 
 /// A cookie of ours, by its name without prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Jar {
     Visitor,
     /// The organization that an operator looks at.
     Organization,
+    /// A sign-in that a provider is asked about.
+    SignOn,
 }
 
 impl Jar {
@@ -47,6 +51,7 @@ impl Jar {
             Self::Session => SESSION,
             Self::Visitor => VISITOR,
             Self::Organization => ORGANIZATION,
+            Self::SignOn => SIGN_ON,
         };
         if is_secure { format!("__Host-{name}") } else { name.to_owned() }
     }

@@ -7,7 +7,6 @@
 //! answer was lost ends by itself.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +15,7 @@ use portcullis_core::key::{Kind, PlainKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::open;
 use crate::api::attempts::Ended;
 use crate::api::caller::Origin;
 use crate::api::extract::JsonBody;
@@ -30,10 +30,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{RoleName, User};
 use crate::hasher::HasherError;
 use crate::problem::Problem;
-use crate::storage::{NewToken, StorageError};
-
-/// How long a session lasts.
-const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+use crate::storage::StorageError;
 
 /// Who signs in.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -180,9 +177,7 @@ async fn sign_in(
     let Some((user, _)) = now_found.filter(|(now, now_hash)| now.id == user.id && *now_hash == hash) else {
         return Err(SignInError::Wrong);
     };
-    let expires_at = write.now().after(SESSION);
-    let new = NewToken { name: Name::session(), expires_at: Some(expires_at) };
-    let id = write.create_session(&user, new, &token, origin).await?.id;
+    let (id, expires_at) = open(&mut write, &user, &token, origin).await?;
     write.commit().await?;
     let (role, organization) = (user.role.name(), user.role.organization());
     Ok(SessionView { token, id, user: user.id, role, organization, expires_at })

@@ -1,7 +1,8 @@
-//! Signing in, by password or with an access token, and out.
+//! Signing in, by password, with a provider or with an access token, and out.
 //!
 //! Either way a new access token is made for this browser alone, which ends after 12 hours; signing out deletes it.
 
+pub mod oidc;
 pub mod password;
 pub mod token;
 mod view;

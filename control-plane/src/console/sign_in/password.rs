@@ -5,7 +5,7 @@
 
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +23,7 @@ use crate::console::session::{Jar, SECONDS, form_token, with_cookie};
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     #[serde(default)]
-    next: String,
+    pub next: String,
 }
 
 #[derive(Deserialize)]
@@ -31,23 +31,37 @@ struct Session {
     token: String,
 }
 
-/// Shows the page, and gives the browser something random by which its forms are known.
+/// Shows the page.
 pub async fn show(
     State(console): State<Console>,
     Query(Asked { next }): Query<Asked>,
-    headers: axum::http::HeaderMap,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let visitor = match Jar::Visitor.read(&console, &headers) {
+    page(&console, &headers, next, Faults::default())
+}
+
+/// The page, which gives a browser something random by which its forms are known.
+pub fn page(console: &Console, headers: &HeaderMap, next: String, faults: Faults) -> Result<Response, Failure> {
+    let visitor = match Jar::Visitor.read(console, headers) {
         Some(visitor) => visitor,
         None => {
             let random = console.app.store.entropy().bytes::<16>().map_err(|_| Refusal::internal())?;
             format!("{:032x}", u128::from_ne_bytes(random))
         }
     };
-    let view =
-        SignInView { form_token: form_token(&visitor), next, fields: Fields::default(), faults: Faults::default() };
-    let cookie = Jar::Visitor.write(&console, Some(&visitor), SECONDS);
-    Ok(with_cookie(view.page(), cookie))
+    let view = SignInView {
+        form_token: form_token(&visitor),
+        next,
+        single_sign_on: label(console),
+        fields: Fields::default(),
+        faults,
+    };
+    Ok(with_cookie(view.page(), Jar::Visitor.write(console, Some(&visitor), SECONDS)))
+}
+
+/// What the button for single sign-on says, if there is one.
+fn label(console: &Console) -> Option<String> {
+    console.settings.single_sign_on.as_ref().map(|provider| provider.label().to_owned())
 }
 
 /// Signs in; or shows the page again, with why not.
@@ -60,7 +74,7 @@ pub async fn sign_in(
     let body = json!({"name": fields.text("name"), "password": fields.raw("password")});
     match client.post::<Session>("/v1/sessions", body, None).await {
         Ok(Session { token }) => Ok(begin(&console, &token, fields.text("next"))),
-        Err(refusal) => again(&visitor, fields, refused(refusal, "Wrong name or password.")?),
+        Err(refusal) => again(&console, &visitor, fields, refused(refusal, "Wrong name or password.")?),
     }
 }
 
@@ -73,8 +87,8 @@ pub fn refused(refusal: Refusal, wrong: &str) -> Result<Faults, Failure> {
 }
 
 /// The page again, with what is wrong.
-pub fn again(visitor: &str, fields: Fields, faults: Faults) -> Result<Response, Failure> {
+pub fn again(console: &Console, visitor: &str, fields: Fields, faults: Faults) -> Result<Response, Failure> {
     let next = fields.text("next").to_owned();
-    let view = SignInView { form_token: form_token(visitor), next, fields, faults };
+    let view = SignInView { form_token: form_token(visitor), next, single_sign_on: label(console), fields, faults };
     Ok((StatusCode::UNPROCESSABLE_ENTITY, view.page()).into_response())
 }

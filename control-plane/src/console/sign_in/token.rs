@@ -30,7 +30,7 @@ pub async fn sign_in(
 ) -> Result<Response, Failure> {
     let token = fields.text("token");
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return again(&visitor, fields, Faults::one("/token", WRONG));
+        return again(&console, &visitor, fields, Faults::one("/token", WRONG));
     }
     let client = anonymous(&console, peer.map(|Extension(peer)| peer)).with_token(token.to_owned());
     let end = console.app.store.clock().now().after(Duration::from_secs(SECONDS.unsigned_abs()));
@@ -42,7 +42,7 @@ pub async fn sign_in(
             if let Some(detail) = faults.detail.take() {
                 faults = Faults::one("/token", detail);
             }
-            again(&visitor, fields, faults)
+            again(&console, &visitor, fields, faults)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::console::client::link;
 use crate::console::forms::{Faults, Fields, TOKEN};
 use crate::console::html::field::{self, Field};
 use crate::console::html::frame;
@@ -12,6 +13,8 @@ pub struct SignInView {
     pub form_token: String,
     /// Where to go afterwards.
     pub next: String,
+    /// What the button for single sign-on says, if there is one.
+    pub single_sign_on: Option<String>,
     pub fields: Fields,
     pub faults: Faults,
 }
@@ -26,6 +29,10 @@ impl SignInView {
         html! {
             h1 { "Sign in" }
             (field::summary(&self.faults))
+            @if let Some(label) = &self.single_sign_on {
+                p .buttons { a .button href=(link("/sign-in/oidc", &[("next", &self.next)])) { (label) } }
+                p .quiet { "or with a password:" }
+            }
             (self.by_password())
             (self.by_token())
         }
@@ -99,7 +106,13 @@ impl SignInView {
     pub fn samples(text: &str) -> Vec<Self> {
         let faults = [Faults::default(), Faults::samples(text)];
         let fields = Fields::from_pairs([("name", text.to_owned()), ("token", text.to_owned())]);
-        let view = |faults| Self { form_token: text.to_owned(), next: text.to_owned(), fields: fields.clone(), faults };
+        let view = |faults| Self {
+            form_token: text.to_owned(),
+            next: text.to_owned(),
+            single_sign_on: Some(text.to_owned()),
+            fields: fields.clone(),
+            faults,
+        };
         faults.into_iter().map(view).collect()
     }
 }
