@@ -52,6 +52,7 @@ pub struct House {
     sync: SocketAddr,
     gateway_token: String,
     envoys_started: u32,
+    environment: Vec<(String, OsString)>,
     folder: TempDir,
 }
 
@@ -94,6 +95,7 @@ impl House {
             sync: loopback(ports[1]),
             gateway_token: String::new(),
             envoys_started: 0,
+            environment: Vec::new(),
             folder: tempfile::tempdir().expect("a folder"),
         }
     }
@@ -216,6 +218,11 @@ impl House {
         std::fs::read_to_string(self.envoy().process.log()).expect("Envoy's log")
     }
 
+    /// Gives control planes that are started from now on more of an environment.
+    pub fn set_environment(&mut self, environment: Vec<(String, OsString)>) {
+        self.environment = environment;
+    }
+
     /// Starts a control plane on the house's database.
     pub async fn start_control_plane(&mut self) {
         let mut control_plane = self.spawn_control_plane();
@@ -231,7 +238,7 @@ impl House {
             sync_listen: self.sync,
             data_dir: self.folder().join("data"),
             operator_token: OPERATOR_TOKEN.to_owned(),
-            environment: self.database.environment(),
+            environment: self.database.environment().into_iter().chain(self.environment.clone()).collect(),
             log: self.folder().join("control-plane.log"),
             tie: Tie::Group,
         };

@@ -22,6 +22,7 @@
 //! | [`machine`] | the machine, for a test alone or shared with others |
 //! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
+//! | [`oidc`] | an OpenID Connect provider that is not ours |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
 //! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
@@ -41,6 +42,7 @@ pub mod load;
 pub mod lossy;
 pub mod machine;
 pub mod measure;
+pub mod oidc;
 pub mod people;
 pub mod pieces;
 pub mod python;

@@ -42,10 +42,10 @@ pub struct Serve {
     /// For how many days usage is kept by the hour, 1 to 3660. By the day and by the month it is kept for good.
     #[arg(long, env = "PORTCULLIS_USAGE_HOURS_DAYS", default_value = "31")]
     usage_hours_days: String,
-    /// Address of the console as browsers see it, such as https://keys.example.com.
+    /// Address of the console as browsers see it: scheme and host, without a path.
     #[arg(long, env = "PORTCULLIS_PUBLIC_URL")]
     public_url: Option<String>,
-    /// Address at which callers reach the gateway, such as https://models.example.com; shown in the console.
+    /// Address at which callers reach the gateway: scheme and host, without a path. The console shows it.
     #[arg(long, env = "PORTCULLIS_GATEWAY_URL")]
     gateway_url: Option<String>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub struct Serve {
 /// Who else signs people in to the console. The client's secret comes by the environment alone.
 #[derive(Debug, Args)]
 struct OidcArgs {
-    /// The OpenID Connect provider that signs people in, such as https://accounts.example.com.
+    /// The OpenID Connect provider that signs people in: its issuer, as it writes it itself.
     #[arg(long, env = "PORTCULLIS_OIDC_ISSUER")]
     oidc_issuer: Option<String>,
     /// What this provider calls the console.

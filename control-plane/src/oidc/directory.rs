@@ -132,13 +132,17 @@ fn refused(error: &DiscoveryError<HttpError>) -> OidcError {
             tracing::warn!(%cause, "the OpenID Connect provider cannot be reached");
             OidcError::Away
         }
-        DiscoveryError::Response(status, _, _) if status.is_server_error() => {
+        DiscoveryError::Response(status, _, _) => {
             tracing::warn!(status = status.as_u16(), "the OpenID Connect provider does not say what it is");
-            OidcError::Away
+            if status.is_server_error() { OidcError::Away } else { OidcError::Unusable }
         }
-        // Closed by a wildcard because the crate may add more; each says no more than that the answer was no good.
-        other => {
-            tracing::warn!(cause = %other, "the OpenID Connect provider does not say what it is");
+        DiscoveryError::Other(_)
+        | DiscoveryError::Parse(_)
+        | DiscoveryError::UrlParse(_)
+        | DiscoveryError::Validation(_)
+        // The crate may add more, and none of them will be an answer that can be used.
+        | _ => {
+            tracing::warn!(cause = %error, "the OpenID Connect provider does not say what it is");
             OidcError::Unusable
         }
     }

@@ -11,12 +11,12 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`settings`] | which provider, and which claim |
-//! | [`pending`] | what the browser keeps between the steps |
-//! | [`provider`] | the steps |
-//! | [`directory`] | what the provider says of itself: its addresses and keys |
-//! | [`verify`], [`claims`] | whether an ID token is one for us, and whose name it says |
-//! | [`http`] | requests to the provider, bounded in time and size |
+//! | `settings` | which provider, and which claim |
+//! | `pending` | what the browser keeps between the steps |
+//! | `provider` | the steps |
+//! | `directory` | what the provider says of itself: its addresses and keys |
+//! | `verify`, `claims` | whether an ID token is one for us, and whose name it says |
+//! | `http` | requests to the provider, bounded in time and size |
 //!
 //! It fails closed, with an [`OidcError`] for each cause: its text is for the person at the browser, and holds nothing that
 //! came from the provider. What an operator needs to know besides goes to the log. A provider that is away keeps nobody from

@@ -13,6 +13,19 @@ use super::directory::Metadata;
 use super::error::{OidcError, TokenFault};
 use crate::domain::environment::Clock;
 
+/// Every algorithm of RFC 7518, section 3.1, and RFC 8037 by which only the provider can sign.
+const BY_PUBLIC_KEY: [CoreJwsSigningAlgorithm; 9] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
 /// Verifies a token; says nothing of what is claimed in it.
 pub fn verify(
     token: &CoreIdToken,
@@ -40,14 +53,7 @@ pub fn verify(
 /// Those by which the provider signs, as far as they are by a public key.
 fn algorithms(metadata: &Metadata) -> impl Iterator<Item = CoreJwsSigningAlgorithm> {
     let named = metadata.id_token_signing_alg_values_supported().iter().cloned();
-    named.filter(|algorithm| match algorithm {
-        CoreJwsSigningAlgorithm::HmacSha256
-        | CoreJwsSigningAlgorithm::HmacSha384
-        | CoreJwsSigningAlgorithm::HmacSha512
-        | CoreJwsSigningAlgorithm::None => false,
-        // Closed by a wildcard because the crate may add more: all others are by a public key.
-        _ => true,
-    })
+    named.filter(|algorithm| BY_PUBLIC_KEY.contains(algorithm))
 }
 
 fn fault(error: &ClaimsVerificationError) -> TokenFault {
@@ -57,7 +63,12 @@ fn fault(error: &ClaimsVerificationError) -> TokenFault {
         ClaimsVerificationError::InvalidAudience(_) => TokenFault::Audience,
         ClaimsVerificationError::Expired(_) => TokenFault::Expired,
         ClaimsVerificationError::InvalidNonce(_) => TokenFault::Nonce,
-        // Closed by a wildcard because the crate may add more: none of them is a token that could be used.
-        _ => TokenFault::Kind,
+        ClaimsVerificationError::InvalidAuthContext(_)
+        | ClaimsVerificationError::InvalidAuthTime(_)
+        | ClaimsVerificationError::InvalidSubject(_)
+        | ClaimsVerificationError::Other(_)
+        | ClaimsVerificationError::Unsupported(_)
+        // The crate may add more, and none of them will be a token that can be used.
+        | _ => TokenFault::Kind,
     }
 }
