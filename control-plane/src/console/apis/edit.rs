@@ -207,8 +207,8 @@ impl EditView {
         html! {
             (field::select("kind", "Kind", &KINDS, self.fields.text("kind")))
             (field::select("organization", "Organization, for a dedicated API", &names, self.fields.text("organization")))
-            p .hint { "Kind and organization stay as they are: keys are issued for them." }
             (field::errors("organization", "/organization", &self.faults))
+            p .hint { "Neither can be changed later: keys are issued for them." }
         }
     }
 }

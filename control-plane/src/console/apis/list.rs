@@ -99,7 +99,7 @@ impl ListView {
             tr {
                 th scope="row" data-label="Name" { a href={ (PATH) "/" (api.id) } { (api.name) } }
                 td data-label="Kind" {
-                    div {
+                    div .breaks {
                         (kind(api.kind))
                         @if let Some(owner) = owner(api, &self.organizations) { div .quiet { "of " (owner.name) } }
                     }
@@ -123,7 +123,7 @@ pub const fn kind(kind: KindName) -> &'static str {
 /// Where an API answers.
 pub fn place(api: &Api) -> Markup {
     html! {
-        div {
+        div .breaks {
             code { (api.route.path_prefix) }
             @if let Some(hosts) = &api.route.hosts { div .quiet { "on " (hosts.join(", ")) } }
         }

@@ -4,7 +4,7 @@
 //! needs more saves and goes on.
 
 use maud::{Markup, html};
-use portcullis_core::limit::RULES_MAX;
+use portcullis_core::limit::{RULES_MAX, WINDOW_SECONDS_MAX};
 use serde_json::{Value, json};
 
 use crate::console::client::FieldFault;
@@ -18,7 +18,7 @@ use crate::domain::rate_limit::{Mode, Per, RateLimit, Rule, Unit};
 /// Where the rules are in what the API takes.
 const RULES: &str = "/rate_limit/rules";
 /// The fields of a rule that can be wrong: their names in the admin API, and what they are called.
-const PARTS: [(&str, &str); 3] = [("limit", "limit"), ("window_seconds", "window in seconds"), ("burst", "burst")];
+const PARTS: [(&str, &str); 3] = [("limit", "limit"), ("window_seconds", "window"), ("burst", "burst")];
 /// Lengths of a window, in seconds.
 const LENGTHS: [(&str, &str); 5] =
     [("1", "seconds"), ("60", "minutes"), ("3600", "hours"), ("86400", "days"), ("604800", "weeks")];
@@ -93,17 +93,16 @@ pub fn read(fields: &Fields) -> Result<Value, Faults> {
     let mut rules = Vec::new();
     for row in rows(fields).into_iter().filter(|row| !row.limit.is_empty()) {
         let at = format!("{RULES}/{}", rules.len());
-        let mut number = |name: &str, text: &str| {
-            ungrouped(text).unwrap_or_else(|| {
-                faults.fields.extend(Faults::one(&format!("{at}/{name}"), NO_NUMBER).fields);
+        let mut take = |name: &str, read: Result<u64, String>| {
+            read.unwrap_or_else(|detail| {
+                faults.fields.extend(Faults::one(&format!("{at}/{name}"), detail).fields);
                 0
             })
         };
-        let seconds = number("window_seconds", row.windows).saturating_mul(number("window_seconds", row.length));
-        let mut rule = json!({"limit": number("limit", row.limit), "unit": row.unit, "mode": row.mode,
-                              "window_seconds": u32::try_from(seconds).unwrap_or(u32::MAX)});
+        let mut rule = json!({"limit": take("limit", number(row.limit)), "unit": row.unit, "mode": row.mode,
+                              "window_seconds": take("window_seconds", window(&row))});
         if !row.burst.is_empty() {
-            rule["burst"] = json!(number("burst", row.burst));
+            rule["burst"] = json!(take("burst", number(row.burst)));
         }
         rules.push(rule);
     }
@@ -111,6 +110,19 @@ pub fn read(fields: &Fields) -> Result<Value, Faults> {
         return Err(faults);
     }
     Ok(if rules.is_empty() { Value::Null } else { json!({"per": fields.text("per"), "rules": rules}) })
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    ungrouped(text).ok_or_else(|| NO_NUMBER.to_owned())
+}
+
+/// The window of a row in seconds. What the API would refuse is refused here, in the units that a person thinks in.
+fn window(row: &Row<'_>) -> Result<u64, String> {
+    let seconds = number(row.windows)?.saturating_mul(number(row.length)?);
+    if (1..=u64::from(WINDOW_SECONDS_MAX)).contains(&seconds) {
+        return Ok(seconds);
+    }
+    Err(format!("expected 1 second to {} days", WINDOW_SECONDS_MAX / 86_400))
 }
 
 /// What the form says, in a sentence.
@@ -288,7 +300,7 @@ mod tests {
         assert_eq!(say("per=x&limit=1&unit=y&windows=1&length=1&mode=z"), "This is no policy yet: it is not complete.");
         assert_eq!(
             say("per=key&limit=1&unit=requests&windows=99&length=604800&mode=enforce"),
-            "This is no policy yet: rule 1, window in seconds: 1 to 2678400."
+            "This is no policy yet: rule 1, window: expected 1 second to 31 days."
         );
         // Rows are counted as they are seen, the empty ones too.
         let rows = ["", "5", "5"].map(|limit| row(limit, "")).join("&");

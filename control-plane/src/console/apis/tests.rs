@@ -54,7 +54,7 @@ async fn what_is_wrong_stands_beside_its_field_and_a_preview_changes_nothing() {
     assert!(again.contains("A dedicated API belongs to an organization: say which."), "nobody is chosen by chance");
     let window = [("name", "x"), ("path_prefix", "/x"), ("limit", "1"), ("windows", "99"), ("length", "604800")];
     let again = root.send("/apis/new", "/apis/new", &window).await.expect(422).read();
-    assert!(again.contains("Window in seconds: 1 to 2678400."), "{again}");
+    assert!(again.contains("Window: expected 1 second to 31 days."), "{again}");
     let row = [("name", "x"), ("path_prefix", "/x"), ("limit", "60"), ("preview", "yes")];
     let shown = root.send("/apis/new", "/apis/new", &row).await.expect(200).read();
     assert!(shown.contains("60 requests per minute, for each key."), "{shown}");
