@@ -33,6 +33,11 @@ async fn a_form_chooses_among_advice_and_never_what_is_done() {
     for (key, reason) in [(text(&plain, "id"), "never_expires"), ("key_0000000000000", "never_expires")] {
         root.send("/advice", "/advice/mend", &[("key", key), ("reason", reason)]).await.expect(303);
     }
+    let gone = [("key", text(&plain, "id")), ("reason", "never_expires")];
+    let place = root.send("/advice?reason=never_expires", "/advice/mend", &gone).await.expect(303).place().to_owned();
+    assert_eq!(place, "/advice?reason=never_expires&done=settled");
+    let page = root.get(&place).await.expect(200).read();
+    assert!(page.contains("so nothing was changed.") && page.contains("1 piece of advice"), "{page}");
     root.send("/advice", "/advice/mend", &[("reason", "anything")]).await.expect(400);
     assert_eq!(harness.fingerprint().await, before);
     harness.advance(Duration::from_secs(40 * 24 * 60 * 60));
