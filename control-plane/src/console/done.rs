@@ -23,6 +23,14 @@ pub enum Said {
     Deleted,
     /// A worker no longer counts.
     Forgotten,
+    /// A key that was about to end lives on.
+    Extended,
+    /// A key that would never have ended does.
+    Limited,
+    /// A key opens less.
+    Confined,
+    /// Advice that was to be followed is no longer given.
+    Settled,
 }
 
 impl Said {
@@ -32,6 +40,10 @@ impl Said {
             Self::Saved => "saved",
             Self::Deleted => "deleted",
             Self::Forgotten => "forgotten",
+            Self::Extended => "extended",
+            Self::Limited => "limited",
+            Self::Confined => "confined",
+            Self::Settled => "settled",
         }
     }
 
@@ -41,6 +53,10 @@ impl Said {
             Self::Saved => "Saved.",
             Self::Deleted => "Deleted.",
             Self::Forgotten => "Receipts no longer wait for this worker.",
+            Self::Extended => "The key now ends a year later.",
+            Self::Limited => "The key now ends in a year.",
+            Self::Confined => "The key now opens only the APIs that it calls.",
+            Self::Settled => "There is no such advice any more, so nothing was changed.",
         }
     }
 }
@@ -61,8 +77,13 @@ pub struct Told {
 
 /// Leads to the page at `path`, which tells what was done.
 pub fn lead(path: &str, said: Said, written: &Written) -> Redirect {
+    lead_back(path, &[], said, written)
+}
+
+/// Leads back to the page at `path` as it was asked for, which tells what was done.
+pub fn lead_back(path: &str, query: &[(&str, &str)], said: Said, written: &Written) -> Redirect {
     let revision = written.propagation.as_ref().map(|receipt| receipt.revision.to_string()).unwrap_or_default();
-    Redirect::to(&link(path, &[("done", said.name()), ("revision", &revision)]))
+    Redirect::to(&link(path, &[query, &[("done", said.name()), ("revision", &revision)]].concat()))
 }
 
 impl Done {

@@ -195,6 +195,13 @@ pub struct Counts {
     pub cost_micros: u64,
 }
 
+impl Counts {
+    /// Whether there was any request.
+    pub const fn is_any(&self) -> bool {
+        self.calls > 0 || self.refused > 0
+    }
+}
+
 /// A piece of advice.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AdviceItem {

@@ -8,24 +8,34 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::show::name;
 use super::{PATH, read};
-use crate::console::client::{Change, link};
-use crate::console::done::{Said, lead};
+use crate::api::advice::ReasonName;
+use crate::console::client::Change;
+use crate::console::done::{Said, lead_back};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
 use crate::console::model::Written;
 
-/// Follows it. Where there is no such advice any more, somebody was faster.
+/// Follows it. Where there is no such advice any more, nothing is done.
 pub async fn mend(Posted { session, fields }: Posted) -> Result<Response, Failure> {
     let advice = read(&session, fields.text("reason"), fields.text("cursor")).await?;
     let (key, reason) = (fields.text("key"), fields.text("reason"));
     let found = advice.items.into_iter().find(|item| item.key.id == key && name(item.reason) == reason);
-    let place = link(PATH, &[("reason", fields.text("shown"))]);
-    let Some(item) = found else { return Ok(Redirect::to(&place).into_response()) };
+    let shown = [("reason", fields.text("shown")), ("cursor", fields.text("cursor"))];
+    let Some(item) = found else {
+        return Ok(lead_back(PATH, &shown, Said::Settled, &Written { propagation: None }).into_response());
+    };
     if item.mend.method != Method::PATCH.as_str() {
         // A deletion is asked about first.
         return Ok(Redirect::to(&format!("/keys/{}/delete", item.key.id)).into_response());
     }
     let change = Change { method: Method::PATCH, path: &item.mend.path, body: item.mend.body, idempotency_key: None };
     let written: Written = session.client.change(change).await?;
-    Ok(lead(PATH, Said::Saved, &written).into_response())
+    let said = match item.reason {
+        // A deletion has its own page, which says so.
+        ReasonName::Unused => Said::Saved,
+        ReasonName::Expiring => Said::Extended,
+        ReasonName::NeverExpires => Said::Limited,
+        ReasonName::UnusedScopes | ReasonName::Unscoped => Said::Confined,
+    };
+    Ok(lead_back(PATH, &shown, said, &written).into_response())
 }

@@ -63,12 +63,8 @@ impl View for AdviceView {
                         aria-current=[(reason == self.asked.reason).then_some("page")] { (title) }
                 }
             }
-            @if self.advice.items.is_empty() { (self.nothing()) } @else { (self.table(frame)) }
-            nav .pages aria-label="Pages" {
-                @if let Some(cursor) = &self.advice.next_cursor {
-                    a rel="next" href=(link(PATH, &[("reason", &self.asked.reason), ("cursor", cursor)])) { "Next page" }
-                }
-            }
+            @if self.advice.items.is_empty() { (self.nothing()) } @else { (self.count()) (self.table(frame)) }
+            (self.pages())
         }
     }
 }
@@ -77,11 +73,38 @@ impl AdviceView {
     fn nothing(&self) -> Markup {
         html! {
             div .empty {
-                @if self.advice.next_cursor.is_some() { p { strong { "Nothing among these keys." } } }
+                @if self.is_part() { p { strong { "Nothing to mend among these keys." } } }
                 @else { p { strong { "Nothing to mend." } } }
                 p {
                     "Keys show up here that nobody has used for 30 days, that end within 14 days or never, and that open more "
                     "APIs than they call."
+                }
+            }
+        }
+    }
+
+    /// Whether this is one of several pages.
+    const fn is_part(&self) -> bool {
+        !self.asked.cursor.is_empty() || self.advice.next_cursor.is_some()
+    }
+
+    fn count(&self) -> Markup {
+        let count = self.advice.items.len();
+        html! {
+            p .quiet {
+                (count) @if count == 1 { " piece of advice" } @else { " pieces of advice" }
+                @if self.is_part() { " on this page" }
+            }
+        }
+    }
+
+    fn pages(&self) -> Markup {
+        let page = |cursor: &str| link(PATH, &[("reason", &self.asked.reason), ("cursor", cursor)]);
+        html! {
+            @if self.is_part() {
+                nav .pages aria-label="Pages" {
+                    @if !self.asked.cursor.is_empty() { a href=(page("")) { "First page" } }
+                    @if let Some(cursor) = &self.advice.next_cursor { a rel="next" href=(page(cursor)) { "Next page" } }
                 }
             }
         }
@@ -135,7 +158,7 @@ impl AdviceView {
 fn sentence(item: &AdviceItem) -> Markup {
     html! {
         @match item.reason {
-            ReasonName::Unused => @if item.key.last_used_at.is_some() { "Nobody has used it for a long time." }
+            ReasonName::Unused => @if item.key.last_used_at.is_some() { "Nobody has used it for 30 days." }
                 @else { "It has never been used." },
             ReasonName::Expiring => {
                 @if let Some(end) = &item.key.expires_at { "It ends on " (day(end)) "." }

@@ -17,7 +17,7 @@ async fn one_click_mends_what_is_advised_and_the_advice_is_gone() {
     assert!(page.contains("for ever") && page.contains("It never ends: if it gets out, it stays good."), "{page}");
     let place = root.send("/advice", "/advice/mend", &[]).await.expect(303).place().to_owned();
     let page = root.get(&place).await.expect(200).read();
-    assert!(page.contains("Saved.") && page.contains("Nothing to mend."), "{page}");
+    assert!(page.contains("The key now ends in a year.") && page.contains("Nothing to mend."), "{page}");
     let key = harness.get(&format!("/v1/keys/{id}")).await.expect(200);
     assert_eq!(key["expires_at"], "2028-01-01T00:00:00Z");
 }
@@ -33,6 +33,11 @@ async fn a_form_chooses_among_advice_and_never_what_is_done() {
     for (key, reason) in [(text(&plain, "id"), "never_expires"), ("key_0000000000000", "never_expires")] {
         root.send("/advice", "/advice/mend", &[("key", key), ("reason", reason)]).await.expect(303);
     }
+    let gone = [("key", text(&plain, "id")), ("reason", "never_expires")];
+    let place = root.send("/advice?reason=never_expires", "/advice/mend", &gone).await.expect(303).place().to_owned();
+    assert_eq!(place, "/advice?reason=never_expires&done=settled");
+    let page = root.get(&place).await.expect(200).read();
+    assert!(page.contains("so nothing was changed.") && page.contains("1 piece of advice"), "{page}");
     root.send("/advice", "/advice/mend", &[("reason", "anything")]).await.expect(400);
     assert_eq!(harness.fingerprint().await, before);
     harness.advance(Duration::from_secs(40 * 24 * 60 * 60));

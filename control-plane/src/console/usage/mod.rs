@@ -1,6 +1,7 @@
 //! Usage: what was used over time, by whom and of what, and what it cost.
 
 mod csv;
+mod over_time;
 mod question;
 mod show;
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::console::client::Refusal;
-use crate::console::client::link;
-use crate::console::failure::Failure;
+use crate::console::client::{FieldFault, link};
+use crate::console::forms::Faults;
 use crate::domain::period::Period;
 use crate::domain::timestamp::Timestamp;
-use axum::http::StatusCode;
+use crate::domain::usage_query::DAYS_RANGE_MAX;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -90,7 +89,7 @@ impl Span {
             Self::Week => "7 days",
             Self::Days => "30 days",
             Self::Month => "This month",
-            Self::Custom => "From … to …",
+            Self::Custom => "Other days",
         }
     }
 }
@@ -171,24 +170,42 @@ impl Question {
     }
 
     /// The bounds of the time for the admin API; without a second one it goes up to now.
-    pub fn bounds(&self, now: Timestamp) -> Result<(String, String), Failure> {
+    pub fn bounds(&self, now: Timestamp) -> Result<(String, String), Faults> {
         let from_day = |days: u32| Period::Day.floor(now.before(DAY * days)).to_string();
         Ok(match self.range {
             Span::Hours => (Period::Hour.floor(now.before(DAY)).to_string(), String::new()),
             Span::Week => (from_day(6), String::new()),
             Span::Days => (from_day(29), String::new()),
             Span::Month => (Period::Month.floor(now).to_string(), String::new()),
-            Span::Custom => (date(&self.from)?.to_string(), date(&self.to)?.after(DAY).to_string()),
+            Span::Custom => self.own_days(now)?,
         })
+    }
+
+    /// The bounds where the days are one's own, or what is wrong with them.
+    fn own_days(&self, now: Timestamp) -> Result<(String, String), Faults> {
+        let (first, last) = match (date("/from", &self.from), date("/to", &self.to)) {
+            (Ok(first), Ok(last)) => (first, last),
+            (first, last) => {
+                let fields = [first.err(), last.err()].into_iter().flatten().collect();
+                return Err(Faults { detail: None, fields });
+            }
+        };
+        let end = last.after(DAY);
+        if last < first {
+            return Err(Faults::one("/to", "This is before the first day"));
+        }
+        // As the admin API has it, for which what is to come does not count.
+        if end.min(Period::Hour.end(now)) > first.after(DAYS_RANGE_MAX) {
+            return Err(Faults::one("/from", "At most 400 days are shown together"));
+        }
+        Ok((first.to_string(), end.to_string()))
     }
 }
 
 /// The beginning of a day that was typed as `2027-01-31`.
-fn date(text: &str) -> Result<Timestamp, Failure> {
+fn date(pointer: &str, text: &str) -> Result<Timestamp, FieldFault> {
     let read = Timestamp::parse(&format!("{text}T00:00:00Z"));
-    read.map_err(|_| {
-        Refusal::new(StatusCode::BAD_REQUEST, "A day is missing, or is none: expected one like 2027-01-31.").into()
-    })
+    read.map_err(|_| FieldFault { pointer: pointer.to_owned(), detail: "Expected a day like 2027-01-31".to_owned() })
 }
 
 #[cfg(test)]
@@ -209,7 +226,14 @@ mod tests {
         };
         let days = ("2027-01-31T00:00:00Z".to_owned(), "2027-02-02T00:00:00Z".to_owned());
         assert_eq!(custom("2027-01-31", "2027-02-01").unwrap(), days);
-        assert!(custom("", "2027-02-01").is_err() && custom("2027-02-30", "2027-03-01").is_err());
+        let wrong = |from: &str, to: &str| -> Vec<String> {
+            custom(from, to).unwrap_err().fields.into_iter().map(|fault| fault.pointer).collect()
+        };
+        assert_eq!(wrong("", "tomorrow"), ["/from", "/to"]);
+        assert_eq!(wrong("2027-02-30", "2027-03-01"), ["/from"]);
+        assert_eq!(wrong("2027-03-02", "2027-03-01"), ["/to"]);
+        assert_eq!(wrong("2026-02-07", "2027-03-15"), ["/from"]);
+        assert!(custom("2026-02-09", "9999-12-31").is_ok() && custom("2026-02-08", "2027-03-14").is_ok());
     }
 
     #[test]

@@ -33,8 +33,8 @@ async fn what_cannot_be_asked_is_said() {
     let harness = Harness::furnished().await;
     let mut ada = Visitor::signed_in(&harness, "ada", RoleName::Member).await;
     for (query, status) in [
-        ("range=custom", 400),
-        ("range=custom&from=2026-13-01&to=2026-12-31", 400),
+        ("range=custom", 422),
+        ("range=custom&from=2026-13-01&to=2026-12-31", 422),
         ("range=century", 400),
         ("key=key_0000000000000", 404),
         ("key=../users", 404),
@@ -42,4 +42,8 @@ async fn what_cannot_be_asked_is_said() {
     ] {
         assert_eq!(ada.get(&format!("/usage?{query}")).await.status, status, "{query}");
     }
+    let page = ada.get("/usage?range=custom&from=2026-12-31&to=2026-12-01&show=cost").await.expect(422);
+    assert!(page.read().contains("This is before the first day."), "{}", page.text);
+    assert_eq!(page.values("#from, #to, [name=show]"), ["cost", "2026-12-31", "2026-12-01"]);
+    ada.get("/usage.csv?range=custom&from=2026-12-31&to=2026-12-01").await.expect(400);
 }
