@@ -2,7 +2,7 @@
 #
 # Everything that is built or installed goes below target/; data of `make run` goes to ./data. Tools that are missing are
 # installed there once, none of them into the system, with two exceptions: rustup gets the target and components that it
-# lacks, and `make test` as root on Debian or Ubuntu installs PostgreSQL.
+# lacks, and `make test` as root on Debian or Ubuntu installs PostgreSQL and Chromium.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -49,6 +49,9 @@ POSTGRES_DIR = $(shell if test -n "$(POSTGRES_BIN)"; then initdb="$(POSTGRES_BIN
   else initdb=$$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1); fi; \
   initdb=$$(readlink -f "$$initdb") && test -x "$$initdb" && dirname "$$initdb")
 
+# Chromium: CHROMIUM= wins, then a `chromium` or a `google-chrome` on the PATH. Expanded only when it is used, as above.
+CHROMIUM_BIN = $(shell command -v $(if $(strip $(CHROMIUM)),"$(CHROMIUM)",chromium google-chrome) 2>/dev/null | head -n 1)
+
 CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
 ifeq ($(CARGO_DENY),)
   CARGO_DENY := $(TOOLS)/bin/cargo-deny
@@ -82,11 +85,11 @@ clean: ## Remove what was built and installed; ./data stays
 # The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy. What tests have
 # measured is shown as well.
 .PHONY: test
-test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres ## Run every test, with real Envoy, PostgreSQL and clients
+test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres chromium ## Run every test, with real Envoy, PostgreSQL, Chromium
 	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
 	  --target-dir "$(TRAPPING)"
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
-	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" \
+	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" PORTCULLIS_CHROMIUM="$(CHROMIUM_BIN)" \
 	  tests/with-postgres "$(POSTGRES_DIR)" \
 	  cargo test --release --locked --workspace --exclude portcullis-filter --no-fail-fast -- --show-output
 
@@ -235,6 +238,23 @@ postgres:
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update --quiet --quiet; \
 	apt-get install --yes --quiet --quiet --no-install-recommends postgresql </dev/null
+
+# Debian has it as `chromium`. Ubuntu's package of that name is a snap, which is no use where nothing runs snaps.
+.PHONY: chromium
+chromium:
+	@test -z "$(CHROMIUM_BIN)" || exit 0; \
+	if test -n "$(strip $(CHROMIUM))"; then \
+	  echo "make: CHROMIUM=$(CHROMIUM) is not a program" >&2; exit 1; \
+	fi; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
+	  echo "make: the tests of the console need Chromium or Chrome, and there is none." >&2; \
+	  echo "make: on Debian: apt install chromium. Elsewhere: make CHROMIUM=..." >&2; exit 1; \
+	fi; \
+	echo "Installing Chromium ..."; \
+	set -e; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update --quiet --quiet; \
+	apt-get install --yes --quiet --quiet --no-install-recommends chromium fonts-dejavu-core </dev/null
 
 $(CLIENTS_STAMP): tests/requirements.txt
 	$(call venv,$(TOOLS)/clients,the clients that the tests use)

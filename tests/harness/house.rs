@@ -51,6 +51,8 @@ pub struct House {
     admin: SocketAddr,
     sync: SocketAddr,
     gateway_token: String,
+    /// What control planes that are started from now on have in their environment besides the database.
+    settings: Vec<(String, OsString)>,
     envoys_started: u32,
     folder: TempDir,
 }
@@ -93,6 +95,7 @@ impl House {
             admin: loopback(ports[0]),
             sync: loopback(ports[1]),
             gateway_token: String::new(),
+            settings: Vec::new(),
             envoys_started: 0,
             folder: tempfile::tempdir().expect("a folder"),
         }
@@ -216,6 +219,11 @@ impl House {
         std::fs::read_to_string(self.envoy().process.log()).expect("Envoy's log")
     }
 
+    /// Sets a variable for the next control planes.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.settings.push((name.to_owned(), value.into()));
+    }
+
     /// Starts a control plane on the house's database.
     pub async fn start_control_plane(&mut self) {
         let mut control_plane = self.spawn_control_plane();
@@ -231,7 +239,7 @@ impl House {
             sync_listen: self.sync,
             data_dir: self.folder().join("data"),
             operator_token: OPERATOR_TOKEN.to_owned(),
-            environment: self.database.environment(),
+            environment: self.database.environment().into_iter().chain(self.settings.clone()).collect(),
             log: self.folder().join("control-plane.log"),
             tie: Tie::Group,
         };

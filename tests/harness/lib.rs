@@ -22,6 +22,7 @@
 //! | [`machine`] | the machine, for a test alone or shared with others |
 //! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
+//! | [`browser`] | the console in a real Chromium |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
 //! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
@@ -29,6 +30,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
 
+pub mod browser;
 pub mod bulk;
 pub mod chat;
 pub mod database;
