@@ -50,7 +50,8 @@ POSTGRES_DIR = $(shell if test -n "$(POSTGRES_BIN)"; then initdb="$(POSTGRES_BIN
   initdb=$$(readlink -f "$$initdb") && test -x "$$initdb" && dirname "$$initdb")
 
 # Chromium: CHROMIUM= wins, then a `chromium` or a `google-chrome` on the PATH. Expanded only when it is used, as above.
-CHROMIUM_BIN = $(shell command -v $(if $(strip $(CHROMIUM)),"$(CHROMIUM)",chromium google-chrome) 2>/dev/null | head -n 1)
+CHROMIUM_BIN = $(shell if test -n "$(CHROMIUM)"; then command -v "$(CHROMIUM)"; \
+  else command -v chromium || command -v google-chrome; fi 2>/dev/null)
 
 CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
 ifeq ($(CARGO_DENY),)
