@@ -61,7 +61,7 @@ endif
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # --- Build and run ---------------------------------------------------------------------------------------------------
 
@@ -120,6 +120,14 @@ soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete
 	@$(call soak,on_postgresql,$(SOAK_KILLS_POSTGRES))
 	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
 	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
+
+# Whoever changes a page takes new ones; dates in them are those of the day.
+.PHONY: screenshots
+screenshots: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) chromium ## Take pictures of every page of the console
+	@cargo build --release --locked -p portcullis-tests --bin portcullis-screenshots
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" ENVOY="$(ENVOY_BIN)" \
+	  PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" PORTCULLIS_CHROMIUM="$(CHROMIUM_BIN)" \
+	  "$(RELEASE)/portcullis-screenshots" "$(CURDIR)/docs/screenshots"
 
 # Figures of this machine, in four parts that can be had alone: the push with 1,000 workers, requests through Envoys, a month
 # of usage, and the console with 100,000 keys.

@@ -23,6 +23,7 @@
 //! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
 //! | [`browser`] | the console in a real Chromium |
+//! | [`office`] | a house after a month of use |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
 //! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
@@ -43,6 +44,7 @@ pub mod load;
 pub mod lossy;
 pub mod machine;
 pub mod measure;
+pub mod office;
 pub mod people;
 pub mod pieces;
 pub mod python;

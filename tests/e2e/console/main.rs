@@ -3,4 +3,7 @@
 //! What a person does is written in Python (`tests/browser`), where Playwright is; here are the houses, the people, and
 //! what must be true of the control plane afterwards.
 
+#![allow(clippy::print_stdout, reason = "figures for whoever reads the report")]
+
+mod pages;
 mod story;
