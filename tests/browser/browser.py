@@ -41,12 +41,13 @@ document.addEventListener("securitypolicyviolation", (event) => console.error(
 # Chromium's words for an answer that is no 2xx. Answers are looked at one by one: for a page it may be right.
 NOT_2XX = "Failed to load resource: the server responded with a status of"
 
+# Playwright leaves an empty style where it has hidden a caret for a picture.
 # What no page of the console has, whatever somebody has typed: script of its own, handlers, styles, things from elsewhere.
 FOREIGN = """() => [...document.querySelectorAll("*")].filter((element) =>
   (element.localName === "script" && !element.src.startsWith(location.origin + "/assets/"))
   || ["img", "iframe", "object", "embed", "style", "base", "video", "audio", "template"].includes(element.localName)
   || [...element.attributes].some(({ name, value }) =>
-       name.startsWith("on") || name === "style" || /^\\s*(javascript|data|vbscript):/i.test(value))
+       name.startsWith("on") || (name === "style" && value) || /^\\s*(javascript|data|vbscript):/i.test(value))
 ).map((element) => element.outerHTML.slice(0, 300))"""
 
 
@@ -55,7 +56,8 @@ class Visitor:
 
     def __init__(self, context, base, has_script):
         self.base = base
-        self.host = urllib.parse.urlsplit(base).netloc
+        # Where requests of its pages may go.
+        self.hosts = {urllib.parse.urlsplit(base).netloc}
         self.context = context
         self.has_script = has_script
         self.faults = []
@@ -81,7 +83,7 @@ class Visitor:
         dialog.dismiss()
 
     def _request(self, request):
-        if urllib.parse.urlsplit(request.url).netloc != self.host:
+        if urllib.parse.urlsplit(request.url).netloc not in self.hosts:
             self.faults.append(f"a request to another host: {request.url}")
 
     def _response(self, response):

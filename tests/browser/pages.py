@@ -48,11 +48,13 @@ FOCUSED = """() => {
   const focused = document.activeElement;
   if (!focused || focused === document.body) return null;
   const shown = focused.matches(".menu-toggle") ? focused.nextElementSibling : focused;
+  // The button within a field of dates, which Chromium marks itself.
+  const isWithin = !focused.matches(":focus");
   const { outlineStyle, outlineWidth } = getComputedStyle(shown);
   const { top, bottom, left, right } = shown.getBoundingClientRect();
   const isThere = bottom > 0 && top < innerHeight && right > 0 && left < innerWidth;
   return { number: Number(focused.dataset.number ?? -1), html: focused.outerHTML.slice(0, 120),
-           isSeen: isThere && outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 };
+           isSeen: isThere && (isWithin || outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) };
 }"""
 
 
@@ -67,7 +69,7 @@ def speed(page, visitor, places):
     """The best of some loads; one that is good enough ends it."""
     best = rendered(visitor)
     for _ in range(LOADS - 1):
-        if best <= RENDER_MS_MAX or page.act:
+        if best <= RENDER_MS_MAX:
             break
         page.visit(visitor, places)
         best = min(best, rendered(visitor))

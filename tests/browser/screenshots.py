@@ -16,7 +16,7 @@ LOOKS = [("light", "light", WIDE), ("dark", "dark", WIDE), ("narrow", "light", N
 # A page on a phone is shown as a whole, unless it is longer than this.
 HEIGHT_MAX = 1400
 # Pages have few colours; edges of letters have shades of them.
-COLOURS = 64
+COLOURS = 40
 
 
 def small(png):

@@ -35,10 +35,12 @@ class Page:
 
 
 def send(form, **fields):
-    """Fills in a form, which is found by a part of its action, and sends it by its first button."""
+    """Unfolds and fills in a form, which is found by a part of its action, and sends it by its last button."""
 
     def act(tab):
         found = tab.locator(f"main form[action*='{form}']").first
+        for folded in found.locator("details:not([open]) > summary").all():
+            folded.click()
         for name, text in fields.items():
             found.locator(f"[name={name}]").first.fill(text)
         found.locator("button[type=submit]:visible").last.click()
@@ -152,5 +154,6 @@ class People:
         if visitor is None:
             visitor = self.known[page.who] = self.chromium.visitor(self.house["console"], **self.options)
             if page.who:
-                visitor.sign_in(page.who, self.house["password"])
+                name = self.house.get("names", {}).get(page.who, page.who)
+                visitor.sign_in(name, self.house["password"])
         return visitor

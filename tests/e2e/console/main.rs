@@ -3,7 +3,8 @@
 //! What a person does is written in Python (`tests/browser`), where Playwright is; here are the houses, the people, and
 //! what must be true of the control plane afterwards.
 
-#![allow(clippy::print_stdout, reason = "figures for whoever reads the report")]
+#![allow(clippy::print_stdout, reason = "measurements are for whoever reads the output of the test")]
 
 mod pages;
+mod protection;
 mod story;

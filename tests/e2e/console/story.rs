@@ -1,6 +1,7 @@
 //! The specification's story, lived in a browser by an admin and by a member.
 
 use portcullis_tests::house::House;
+use portcullis_tests::machine;
 use serde_json::{Value, json};
 
 /// Who has which part of the menu is a matter of roles.
@@ -21,6 +22,7 @@ async fn tell(house: &House, name: &str, others: Vec<Value>, absent: Vec<&str>) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_lives_the_story_of_the_specification_in_a_browser() {
+    let _shared = machine::among_others().await;
     let house = House::with_console().await;
     house.visitor("grace", "admin").await;
     let elsewhere = house.admin().create("/v1/organizations", &json!({"name": "elsewhere"})).await.unwrap();
@@ -30,6 +32,7 @@ async fn an_admin_lives_the_story_of_the_specification_in_a_browser() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_lives_it_too_and_sees_no_key_of_others() {
+    let _shared = machine::among_others().await;
     let house = House::with_console().await;
     house.visitor("ada", "member").await;
     let others = vec![
@@ -37,4 +40,12 @@ async fn a_member_lives_it_too_and_sees_no_key_of_others() {
         foreign(&house, "dedicated", "a dedicated key of the operator", &house.organization).await,
     ];
     tell(&house, "ada", others, [OF_OPERATORS, OF_ADMINS].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_without_script_issues_and_deletes_a_key() {
+    let _shared = machine::among_others().await;
+    let house = House::with_console().await;
+    house.visitor("ada", "member").await;
+    house.browse("plain.py", json!({"name": "ada", "path": "/v1/models"})).await;
 }
