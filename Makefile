@@ -2,7 +2,7 @@
 #
 # Everything that is built or installed goes below target/; data of `make run` goes to ./data. Tools that are missing are
 # installed there once, none of them into the system, with two exceptions: rustup gets the target and components that it
-# lacks, and `make test` as root on Debian or Ubuntu installs PostgreSQL.
+# lacks, and `make test` as root on Debian or Ubuntu installs PostgreSQL and Chromium.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -49,6 +49,10 @@ POSTGRES_DIR = $(shell if test -n "$(POSTGRES_BIN)"; then initdb="$(POSTGRES_BIN
   else initdb=$$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1); fi; \
   initdb=$$(readlink -f "$$initdb") && test -x "$$initdb" && dirname "$$initdb")
 
+# Chromium: CHROMIUM= wins, then a `chromium` or a `google-chrome` on the PATH. Expanded only when it is used, as above.
+CHROMIUM_BIN = $(shell if test -n "$(CHROMIUM)"; then command -v "$(CHROMIUM)"; \
+  else command -v chromium || command -v google-chrome; fi 2>/dev/null)
+
 CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
 ifeq ($(CARGO_DENY),)
   CARGO_DENY := $(TOOLS)/bin/cargo-deny
@@ -57,7 +61,7 @@ endif
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # --- Build and run ---------------------------------------------------------------------------------------------------
 
@@ -82,11 +86,11 @@ clean: ## Remove what was built and installed; ./data stays
 # The filter has no tests of its own: what it decides is tested in core, and the rest with a real Envoy. What tests have
 # measured is shown as well.
 .PHONY: test
-test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres ## Run every test, with real Envoy, PostgreSQL and clients
+test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres chromium ## Run every test, with real Envoy, PostgreSQL, Chromium
 	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
 	  --target-dir "$(TRAPPING)"
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
-	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" \
+	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" PORTCULLIS_CHROMIUM="$(CHROMIUM_BIN)" \
 	  tests/with-postgres "$(POSTGRES_DIR)" \
 	  cargo test --release --locked --workspace --exclude portcullis-filter --no-fail-fast -- --show-output
 
@@ -116,6 +120,14 @@ soak: build $(ENVOY_NEEDED) postgres ## Kill the control plane 600 times, delete
 	@$(call soak,on_postgresql,$(SOAK_KILLS_POSTGRES))
 	@$(call soak_envoy,hammer,PORTCULLIS_SOAK_DELETIONS=$(SOAK_DELETIONS))
 	@$(call soak_envoy,restart,PORTCULLIS_SOAK_RESTARTS=$(SOAK_RESTARTS))
+
+# Whoever changes a page takes new ones; dates in them are those of the day.
+.PHONY: screenshots
+screenshots: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) chromium ## Take pictures of every page of the console
+	@cargo build --release --locked -p portcullis-tests --bin portcullis-screenshots
+	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" ENVOY="$(ENVOY_BIN)" \
+	  PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" PORTCULLIS_CHROMIUM="$(CHROMIUM_BIN)" \
+	  "$(RELEASE)/portcullis-screenshots" "$(CURDIR)/docs/screenshots"
 
 # Figures of this machine, in four parts that can be had alone: the push with 1,000 workers, requests through Envoys, a month
 # of usage, and the console with 100,000 keys.
@@ -235,6 +247,23 @@ postgres:
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update --quiet --quiet; \
 	apt-get install --yes --quiet --quiet --no-install-recommends postgresql </dev/null
+
+# Debian has it as `chromium`. Ubuntu's package of that name is a snap, which is no use where nothing runs snaps.
+.PHONY: chromium
+chromium:
+	@test -z "$(CHROMIUM_BIN)" || exit 0; \
+	if test -n "$(strip $(CHROMIUM))"; then \
+	  echo "make: CHROMIUM=$(CHROMIUM) is not a program" >&2; exit 1; \
+	fi; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
+	  echo "make: the tests of the console need Chromium or Chrome, and there is none." >&2; \
+	  echo "make: on Debian: apt install chromium. Elsewhere: make CHROMIUM=..." >&2; exit 1; \
+	fi; \
+	echo "Installing Chromium ..."; \
+	set -e; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update --quiet --quiet; \
+	apt-get install --yes --quiet --quiet --no-install-recommends chromium fonts-dejavu-core </dev/null
 
 $(CLIENTS_STAMP): tests/requirements.txt
 	$(call venv,$(TOOLS)/clients,the clients that the tests use)

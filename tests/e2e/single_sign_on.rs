@@ -79,7 +79,9 @@ async fn house() -> (House, OidcProvider) {
     let ada = json!({"name": "ada@example.com", "role": "member", "organization": house.organization});
     house.admin().create("/v1/users", &ada).await.unwrap();
     house.stop_control_plane().await;
-    house.set_environment(provider.environment(&house.admin_url()));
+    for (name, value) in provider.environment(&house.admin_url()) {
+        house.set(&name, value);
+    }
     house.start_control_plane().await;
     (house, provider)
 }

@@ -10,7 +10,7 @@ use portcullis_core::id::KeyId;
 use portcullis_core::key::{ApiKind, Brand, Kind, PlainKey};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::database::Database;
 use crate::house::House;
@@ -87,6 +87,19 @@ impl Direct {
             }
         }
         ids
+    }
+
+    /// Executes a statement; how many rows it has changed.
+    pub async fn execute(&mut self, statement: String) -> u64 {
+        let statement = AssertSqlSafe(statement);
+        match self {
+            Self::Sqlite(connection) => {
+                sqlx::query(statement).execute(connection).await.expect("the rows are written").rows_affected()
+            }
+            Self::Postgres(connection) => {
+                sqlx::query(statement).execute(connection).await.expect("the rows are written").rows_affected()
+            }
+        }
     }
 
     /// The digests of all live keys.

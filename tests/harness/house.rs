@@ -51,8 +51,9 @@ pub struct House {
     admin: SocketAddr,
     sync: SocketAddr,
     gateway_token: String,
+    /// What control planes that are started from now on have in their environment besides the database.
+    settings: Vec<(String, OsString)>,
     envoys_started: u32,
-    environment: Vec<(String, OsString)>,
     folder: TempDir,
 }
 
@@ -94,8 +95,8 @@ impl House {
             admin: loopback(ports[0]),
             sync: loopback(ports[1]),
             gateway_token: String::new(),
+            settings: Vec::new(),
             envoys_started: 0,
-            environment: Vec::new(),
             folder: tempfile::tempdir().expect("a folder"),
         }
     }
@@ -218,9 +219,9 @@ impl House {
         std::fs::read_to_string(self.envoy().process.log()).expect("Envoy's log")
     }
 
-    /// Gives control planes that are started from now on more of an environment.
-    pub fn set_environment(&mut self, environment: Vec<(String, OsString)>) {
-        self.environment = environment;
+    /// Sets a variable for the next control planes.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.settings.push((name.to_owned(), value.into()));
     }
 
     /// Starts a control plane on the house's database.
@@ -238,7 +239,7 @@ impl House {
             sync_listen: self.sync,
             data_dir: self.folder().join("data"),
             operator_token: OPERATOR_TOKEN.to_owned(),
-            environment: self.database.environment().into_iter().chain(self.environment.clone()).collect(),
+            environment: self.database.environment().into_iter().chain(self.settings.clone()).collect(),
             log: self.folder().join("control-plane.log"),
             tie: Tie::Group,
         };

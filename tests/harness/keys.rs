@@ -56,7 +56,8 @@ impl House {
         self.admin().delete(&path).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn issued(answer: Value) -> IssuedKey {
+    /// The key in an answer that issues one.
+    pub fn issued(answer: Value) -> IssuedKey {
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned();
         IssuedKey { id: text("id"), secret: text("key"), answer }
     }

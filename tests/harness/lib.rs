@@ -23,6 +23,8 @@
 //! | [`random`] | numbers that are the same for the same seed |
 //! | [`people`] | admins and members, signed in |
 //! | [`oidc`] | an OpenID Connect provider that is not ours |
+//! | [`browser`] | the console in a real Chromium |
+//! | [`office`] | a house after a month of use |
 //! | [`python`] | the official OpenAI client, and HTTP/2 that no polite library would send |
 //!
 //! Everything panics when it cannot do what it is asked: in a test that is the report. Programs come from the
@@ -30,6 +32,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a harness reports by panicking")]
 
+pub mod browser;
 pub mod bulk;
 pub mod chat;
 pub mod database;
@@ -42,6 +45,7 @@ pub mod load;
 pub mod lossy;
 pub mod machine;
 pub mod measure;
+pub mod office;
 pub mod oidc;
 pub mod people;
 pub mod pieces;

@@ -13,7 +13,14 @@ use crate::raw::{Answer, Fields};
 
 /// Runs `tests/clients/<script>` with `input` and returns what it printed.
 pub async fn run(script: &str, input: &Value) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
+    run_file(&Path::new("clients").join(script), input).await
+}
+
+/// Runs `tests/<path>` with `input` and returns what it printed. What it says besides that goes where this process does
+/// so.
+pub async fn run_file(path: &Path, input: &Value) -> Value {
+    let script = path.display();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let mut child = Command::new(program("PORTCULLIS_PYTHON"))
         .arg(path)
         .stdin(Stdio::piped())

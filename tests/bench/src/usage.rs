@@ -15,7 +15,6 @@ use portcullis_tests::database::Database;
 use portcullis_tests::house::House;
 use portcullis_tests::measure::Distribution;
 use serde_json::json;
-use sqlx::AssertSqlSafe;
 use time::{Duration as Span, OffsetDateTime};
 
 use crate::report::Section;
@@ -130,7 +129,7 @@ impl Month {
         let keys = self.settings.keys;
         let (users, organizations) = (keys / KEYS_PER_USER, keys / KEYS_PER_ORGANIZATION);
         for statement in self.people(direct) {
-            execute(direct, statement).await;
+            direct.execute(statement).await;
         }
         let mut rows = 0;
         for (grain, count, per_organization, first) in [
@@ -147,10 +146,10 @@ impl Month {
             let subject = if first == 0 { "0".to_owned() } else { format!("{first} + i") };
             for period in ["hour", "day", "month"] {
                 let place = format!("'{grain}', '{period}', {organization}, {subject}");
-                rows += execute(direct, self.usage(direct, &place, count, period, keys / count)).await;
+                rows += direct.execute(self.usage(direct, &place, count, period, keys / count)).await;
             }
         }
-        execute(direct, "ANALYZE".to_owned()).await;
+        direct.execute("ANALYZE".to_owned()).await;
         rows
     }
 
@@ -233,18 +232,6 @@ fn selecting(direct: &Direct, count: u64, times: u64, insert: &str, columns: &st
             "{insert} SELECT {columns} FROM generate_series(0::bigint, {count} - 1) AS i (i)
                  CROSS JOIN generate_series(0::bigint, {times} - 1) AS j (j)"
         ),
-    }
-}
-
-async fn execute(direct: &mut Direct, statement: String) -> u64 {
-    let statement = AssertSqlSafe(statement);
-    match direct {
-        Direct::Sqlite(connection) => {
-            sqlx::query(statement).execute(connection).await.expect("the rows are written").rows_affected()
-        }
-        Direct::Postgres(connection) => {
-            sqlx::query(statement).execute(connection).await.expect("the rows are written").rows_affected()
-        }
     }
 }
 
