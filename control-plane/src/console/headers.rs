@@ -18,7 +18,11 @@ pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self
 /// Adds the headers to every answer. A referrer stays on this site: with `no-referrer` browsers would hide the origin of
 /// our own forms as well, which is what they are told by.
 pub async fn protect(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    protected(next.run(request).await)
+}
+
+/// The answer with the headers.
+pub fn protected(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,7 +2,7 @@
 //!
 //! Pages are rendered here and complete without JavaScript; the one script copies, shows instants in the viewer's zone
 //! and keeps receipts current. Whatever a page shows or does is a call of the admin API, made inside this process with the
-//! access token of whoever is signed in ([`client`]): so the console can do nothing that the API does not allow, and each
+//! access token of whoever is signed in (`client`): so the console can do nothing that the API does not allow, and each
 //! click is checked, audited and refused like any other call.
 //!
 //! ```text
@@ -12,17 +12,19 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`session`] | who is signed in: the cookie holds an access token that ends after 12 hours |
-//! | [`forms`] | what a form says, and that it is one of ours |
-//! | [`client`], [`model`] | the admin API as its first client sees it |
-//! | [`headers`], [`assets`] | what a browser may do with a page; stylesheet, script and icon |
-//! | [`html`] | the frame around a page, and the parts that pages share |
+//! | `session` | who is signed in: the cookie holds an access token that ends after 12 hours |
+//! | `forms` | what a form says, and that it is one of ours |
+//! | `address`, `done` | what an address says, and what it says of something that was just done |
+//! | `client`, `model` | the admin API as its first client sees it |
+//! | `headers`, `assets` | what a browser may do with a page; stylesheet, script and icon |
+//! | `html` | the frame around a page, and the parts that pages share |
 //! | the others | one folder or file for each page of the menu, one file for each thing to be done there |
 //!
 //! A page is a `View`: data that was read, and how it is written as HTML. Each has sample data, and one test renders
 //! all of them with it.
 
 mod account;
+mod address;
 mod advice;
 mod apis;
 mod assets;
@@ -47,8 +49,14 @@ mod usage;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::Redirect;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::ACCEPT;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use tower::ServiceExt;
+
+use failure::Failure;
 
 use crate::api::App;
 use crate::oidc;
@@ -80,9 +88,22 @@ pub struct Console {
     settings: Arc<Settings>,
 }
 
+/// What is no page is the admin API's. A browser that asks for something that is not there is answered with a page.
+async fn elsewhere(State(console): State<Console>, request: Request) -> Response {
+    let accepts =
+        |request: &Request| request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()?.find("text/html"));
+    let is_browser = accepts(&request).is_some() && !request.uri().path().starts_with("/v1/");
+    let answered = console.api.oneshot(request).await;
+    let response = answered.unwrap_or_else(|never| match never {});
+    if is_browser && response.status() == StatusCode::NOT_FOUND {
+        return headers::protected(Failure::not_found().into_response());
+    }
+    response
+}
+
 /// The console, in front of the admin API: what is no page goes there.
 pub fn router(app: App, api: Router, settings: Settings) -> Router {
-    let console = Console { app, api: api.clone(), settings: Arc::new(settings) };
+    let console = Console { app, api, settings: Arc::new(settings) };
     Router::new()
         .route("/", get(async || Redirect::to(keys::PATH)))
         .route("/sign-in", get(sign_in::password::show).post(sign_in::password::sign_in))
@@ -103,6 +124,6 @@ pub fn router(app: App, api: Router, settings: Settings) -> Router {
         .route(assets::STYLE.path(), get(async || assets::STYLE.serve()))
         .route(assets::SCRIPT.path(), get(async || assets::SCRIPT.serve()))
         .route(assets::ICON.path(), get(async || assets::ICON.serve()))
-        .fallback_service(api)
+        .fallback(elsewhere)
         .with_state(console)
 }

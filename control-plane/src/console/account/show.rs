@@ -1,15 +1,17 @@
 //! `/account`: who one is, the password, and the access tokens that one has.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PATH;
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::failure::Failure;
 use crate::console::forms::{ATTEMPT, Faults, Fields};
 use crate::console::html::field::{self, Field};
 use crate::console::html::frame::{Frame, Section, View, role_name};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::{time, time_or};
 use crate::console::keys::attempt;
 use crate::console::model::{List, Me, Token};
@@ -140,19 +142,12 @@ impl AccountView {
     }
 
     fn table(&self, frame: &Frame) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Your access tokens and sessions" }
-                thead { tr {
-                    th scope="col" { "Name" }
-                    th scope="col" { "Token" }
-                    th scope="col" { "Created" }
-                    th scope="col" { "Ends" }
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for token in &self.tokens { (self.row(frame, token)) } }
-            }
-        }
+        let heads = [Head::Text("Name"), Head::Text("Token"), Head::Text("Created"), Head::Text("Ends"), Head::Actions];
+        table(
+            "Your access tokens and sessions",
+            &heads,
+            &html! { @for token in &self.tokens { (self.row(frame, token)) } },
+        )
     }
 
     fn row(&self, frame: &Frame, token: &Token) -> Markup {

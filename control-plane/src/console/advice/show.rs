@@ -1,15 +1,16 @@
 //! `/advice`: all advice, or that for one reason.
 
-use axum::extract::Query;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{PATH, read};
 use crate::api::advice::ReasonName;
+use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::{day, day_or};
 use crate::console::model::{AdviceItem, List};
 use crate::console::session::Session;
@@ -111,19 +112,9 @@ impl AdviceView {
     }
 
     fn table(&self, frame: &Frame) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Advice" }
-                thead { tr {
-                    th scope="col" { "Key" }
-                    th scope="col" { "Advice" }
-                    th scope="col" { "Last used" }
-                    th scope="col" { "Creator" }
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for item in &self.advice.items { (self.row(frame, item)) } }
-            }
-        }
+        let heads =
+            [Head::Text("Key"), Head::Text("Advice"), Head::Text("Last used"), Head::Text("Creator"), Head::Actions];
+        table("Advice", &heads, &html! { @for item in &self.advice.items { (self.row(frame, item)) } })
     }
 
     fn row(&self, frame: &Frame, item: &AdviceItem) -> Markup {

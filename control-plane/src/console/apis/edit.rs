@@ -2,7 +2,7 @@
 //!
 //! Operators change all of it, admins the policy of their organization's own APIs; everyone else reads.
 
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::list::{kind, limit, organizations, owner, place, price};
 use super::{PATH, api_path, fields, rules};
 use crate::api::keys::KindName;
+use crate::console::address::Query;
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};

@@ -1,15 +1,16 @@
 //! `/apis`: the APIs that one sees.
 
-use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::PATH;
 use crate::api::keys::KindName;
+use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money::from_micros;
 use crate::console::html::policy;
+use crate::console::html::table::{Head, table};
 use crate::console::model::{Api, List, Organization};
 use crate::console::session::Session;
 use crate::domain::api::Price;
@@ -79,19 +80,14 @@ fn nothing(operates: bool) -> Markup {
 
 impl ListView {
     fn table(&self) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "APIs" }
-                thead { tr {
-                    th scope="col" { "Name" }
-                    th scope="col" { "Kind" }
-                    th scope="col" { "Answers at" }
-                    th scope="col" { "Rate limit" }
-                    th scope="col" { "Price" }
-                } }
-                tbody { @for api in &self.apis { (self.row(api)) } }
-            }
-        }
+        let heads = [
+            Head::Text("Name"),
+            Head::Text("Kind"),
+            Head::Text("Answers at"),
+            Head::Text("Rate limit"),
+            Head::Text("Price"),
+        ];
+        table("APIs", &heads, &html! { @for api in &self.apis { (self.row(api)) } })
     }
 
     fn row(&self, api: &Api) -> Markup {

@@ -1,15 +1,16 @@
 //! `/audit`: the audit, newest first, filtered and in pages.
 
-use axum::extract::Query;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::words::phrase;
 use super::{PATH, entry};
+use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::failure::Failure;
 use crate::console::html::field::select;
 use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::from_local;
 use crate::console::model::{AuditEntry, List, User};
 use crate::console::session::Session;
@@ -117,16 +118,19 @@ impl AuditView {
     }
 
     fn table(&self, frame: &Frame) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Entries, newest first" }
-                thead { tr {
-                    @for title in ["When", "Who", "What", "Outcome", "From"] { th scope="col" { (title) } }
-                    th .number scope="col" { "Revision" }
-                } }
-                tbody { @for entry in &self.entries.items { (entry::row(entry, frame.role)) } }
-            }
-        }
+        let heads = [
+            Head::Text("When"),
+            Head::Text("Who"),
+            Head::Text("What"),
+            Head::Text("Outcome"),
+            Head::Text("From"),
+            Head::Number("Revision"),
+        ];
+        table(
+            "Entries, newest first",
+            &heads,
+            &html! { @for entry in &self.entries.items { (entry::row(entry, frame.role)) } },
+        )
     }
 
     fn pages(&self) -> Markup {

@@ -1,13 +1,14 @@
 //! `/gateways`: all of them, with how many workers each has and how far the slowest is behind.
 
-use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::{PATH, lag, without_contact};
+use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
 use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::day;
 use crate::console::model::{Gateway, List};
 use crate::console::session::Session;
@@ -62,22 +63,17 @@ fn nothing() -> Markup {
 
 impl ListView {
     fn table(&self) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Gateways" }
-                thead { tr {
-                    th scope="col" { "Name" }
-                    th scope="col" { "Token" }
-                    th .number scope="col" { "Workers" }
-                    th scope="col" { "Slowest worker" }
-                    th scope="col" { "Nodes" }
-                    th scope="col" { "Serves" }
-                    th scope="col" { "Without contact" }
-                    th scope="col" { "Created" }
-                } }
-                tbody { @for gateway in &self.gateways { (row(gateway)) } }
-            }
-        }
+        let heads = [
+            Head::Text("Name"),
+            Head::Text("Token"),
+            Head::Number("Workers"),
+            Head::Text("Slowest worker"),
+            Head::Text("Nodes"),
+            Head::Text("Serves"),
+            Head::Text("Without contact"),
+            Head::Text("Created"),
+        ];
+        table("Gateways", &heads, &html! { @for gateway in &self.gateways { (row(gateway)) } })
     }
 }
 

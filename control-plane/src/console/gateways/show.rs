@@ -1,13 +1,15 @@
 //! `/gateways/{id}`: one gateway and its workers.
 
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use maud::{Markup, html};
 
 use super::{PATH, api_path, lag, without_contact};
+use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
 use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::time;
 use crate::console::model::{Api, Gateway, List, Worker};
 use crate::console::session::Session;
@@ -84,21 +86,20 @@ impl ShowView {
     }
 
     fn table(&self, frame: &Frame) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Workers of " (self.gateway.name) }
-                thead { tr {
-                    th scope="col" { "Worker" }
-                    th scope="col" { "Node" }
-                    th scope="col" { "State" }
-                    th .number scope="col" { "Revision" }
-                    th .number scope="col" { "Memory" }
-                    th scope="col" { "Last seen" }
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for worker in &self.gateway.workers { (self.row(frame, worker)) } }
-            }
-        }
+        let heads = [
+            Head::Text("Worker"),
+            Head::Text("Node"),
+            Head::Text("State"),
+            Head::Number("Revision"),
+            Head::Number("Memory"),
+            Head::Text("Last seen"),
+            Head::Actions,
+        ];
+        table(
+            &format!("Workers of {}", self.gateway.name),
+            &heads,
+            &html! { @for worker in &self.gateway.workers { (self.row(frame, worker)) } },
+        )
     }
 
     fn row(&self, frame: &Frame, worker: &Worker) -> Markup {

@@ -8,4 +8,5 @@ pub mod money;
 pub mod policy;
 pub mod receipt;
 pub mod secret;
+pub mod table;
 pub mod time;

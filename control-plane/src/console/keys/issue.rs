@@ -1,6 +1,6 @@
 //! `/keys/issue`: issue a key of a kind.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -11,6 +11,7 @@ use super::expiry::{self, Chosen};
 use super::issued::IssuedView;
 use super::{PATH, Tab, apis_of, fields};
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::failure::Failure;
 use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};

@@ -1,17 +1,19 @@
 //! `/keys`: the keys of a kind, searched, sorted and in pages.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{PATH, Tab};
 use crate::api::keys::{KindName, StatusName};
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::failure::Failure;
 use crate::console::html::badge;
 use crate::console::html::field::select;
 use crate::console::html::frame::{Frame, Section, View};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::{day, day_or};
 use crate::console::model::{Key, List};
 use crate::console::session::Session;
@@ -147,22 +149,17 @@ impl ListView {
     }
 
     fn table(&self) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { (self.title()) }
-                thead { tr {
-                    (self.sortable("Name", "name"))
-                    th scope="col" { "Key" }
-                    th scope="col" { "Status" }
-                    (self.sortable("Issued", "issued_at"))
-                    (self.sortable("Expires", "expires_at"))
-                    th scope="col" { "Creator" }
-                    (self.sortable("Last used", "last_used_at"))
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for key in &self.keys { (row(key)) } }
-            }
-        }
+        let heads = [
+            Head::Cell(self.sortable("Name", "name")),
+            Head::Text("Key"),
+            Head::Text("Status"),
+            Head::Cell(self.sortable("Issued", "issued_at")),
+            Head::Cell(self.sortable("Expires", "expires_at")),
+            Head::Text("Creator"),
+            Head::Cell(self.sortable("Last used", "last_used_at")),
+            Head::Actions,
+        ];
+        table(&self.title(), &heads, &html! { @for key in &self.keys { (row(key)) } })
     }
 
     fn pages(&self) -> Markup {

@@ -1,11 +1,12 @@
 //! `/keys/{id}`: one key, what it opens, what was used of it lately, and the receipt of what was just done to it.
 
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use maud::{Markup, html};
 use portcullis_core::id::Key as KeyMark;
 
 use super::{PATH, Tab, api_path, apis_of};
 use crate::api::keys::StatusName;
+use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;

@@ -1,6 +1,6 @@
 //! `/members/new` and `/members/{id}`: a user, to be created or changed.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{PATH, api_path, api_path_of_another};
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::PATH;
+use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::frame::{Frame, Section, View, role_name};
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::day;
 use crate::console::model::{List, Organization, User};
 use crate::console::session::Session;
@@ -62,20 +63,10 @@ impl View for ListView {
 impl ListView {
     fn table(&self, frame: &Frame) -> Markup {
         let operates = frame.role == RoleName::Operator;
-        html! {
-            table .cards {
-                caption .sr { "Members" }
-                thead { tr {
-                    th scope="col" { "Name" }
-                    th scope="col" { "Role" }
-                    @if operates { th scope="col" { "Organization" } }
-                    th scope="col" { "Password" }
-                    th scope="col" { "Since" }
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for user in &self.users { (self.row(user, operates)) } }
-            }
-        }
+        let organization = operates.then_some(Head::Text("Organization"));
+        let heads = [Head::Text("Name"), Head::Text("Role")].into_iter().chain(organization);
+        let heads: Vec<Head<'_>> = heads.chain([Head::Text("Password"), Head::Text("Since"), Head::Actions]).collect();
+        table("Members", &heads, &html! { @for user in &self.users { (self.row(user, operates)) } })
     }
 
     fn row(&self, user: &User, operates: bool) -> Markup {

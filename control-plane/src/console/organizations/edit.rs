@@ -1,12 +1,13 @@
 //! `/organizations/new` and `/organizations/{id}`: an organization, to be created or changed.
 
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{PATH, api_path};
+use crate::console::address::Query;
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};

@@ -1,14 +1,15 @@
 //! `/organizations`: all of them, and which one is looked at.
 
-use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::PATH;
+use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money;
+use crate::console::html::table::{Head, table};
 use crate::console::html::time::day;
 use crate::console::model::{List, Organization};
 use crate::console::session::Session;
@@ -66,18 +67,12 @@ fn nothing() -> Markup {
 
 impl ListView {
     fn table(&self, frame: &Frame) -> Markup {
-        html! {
-            table .cards {
-                caption .sr { "Organizations" }
-                thead { tr {
-                    th scope="col" { "Name" }
-                    th scope="col" { "Monthly budget" }
-                    th scope="col" { "Created" }
-                    th scope="col" { span .sr { "Actions" } }
-                } }
-                tbody { @for organization in &self.organizations { (row(frame, organization)) } }
-            }
-        }
+        let heads = [Head::Text("Name"), Head::Text("Monthly budget"), Head::Text("Created"), Head::Actions];
+        table(
+            "Organizations",
+            &heads,
+            &html! { @for organization in &self.organizations { (row(frame, organization)) } },
+        )
     }
 }
 

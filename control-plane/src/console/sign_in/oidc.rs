@@ -4,7 +4,7 @@
 //! in a cookie of ten minutes, with the page that they wanted to see.
 
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 
@@ -13,6 +13,7 @@ use super::password::{Asked, page};
 use crate::api::caller::Peer;
 use crate::api::sessions::open_vouched;
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::failure::Failure;
 use crate::console::forms::Faults;
 use crate::console::session::{Jar, with_cookie};

@@ -4,7 +4,7 @@
 //! wait.
 
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::view::SignInView;
 use super::{anonymous, begin};
 use crate::api::caller::Peer;
 use crate::console::Console;
+use crate::console::address::Query;
 use crate::console::client::Refusal;
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Unsigned};

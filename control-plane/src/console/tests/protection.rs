@@ -169,6 +169,10 @@ async fn what_is_no_page_is_the_admin_api() {
     for path in ["/keys/key_0000000000000", "/keys/..%2Fusers", "/receipts/x", "/receipts/999999"] {
         assert!(visitor.get(path).await.expect(404).read().contains("Not found"), "{path}");
     }
+    let lost = harness.call("GET", "/nothing").anonymous();
+    let page = visitor.lost("/nothing").await.expect(404);
+    assert!(page.read().contains("Not found"));
+    assert_eq!(lost.send().await.expect(404)["title"], "Not Found");
     // A session is no way into the API itself: that takes a header which no other site can have a browser send.
     harness.call("GET", "/v1/keys").anonymous().send().await.expect(401);
 }

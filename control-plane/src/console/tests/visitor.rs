@@ -65,6 +65,11 @@ impl Visitor {
         self.request(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
+    /// The page at a path that there is none at, as a browser asks for it.
+    pub async fn lost(&mut self, path: &str) -> Page {
+        self.request(Request::get(path).header("accept", "text/html,*/*;q=0.8").body(Body::empty()).unwrap()).await
+    }
+
     /// Fills in the form of the page at `path` that goes to `action`, and sends it. What is not filled in is sent as the
     /// page has it.
     pub async fn send(&mut self, path: &str, action: &str, filled_in: &[(&str, &str)]) -> Page {

@@ -1,10 +1,10 @@
 //! `/usage.csv`: what the page shows, as the admin API's table, in pieces as they come.
 
 use axum::body::Body;
-use axum::extract::Query;
 use axum::http::{Response, StatusCode};
 
 use super::question::{By, Question};
+use crate::console::address::Query;
 use crate::console::client::Refusal;
 use crate::console::failure::Failure;
 use crate::console::session::Session;

@@ -1,6 +1,5 @@
 //! `/usage`: a chart over time with its table, and who or what it came from.
 
-use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -8,6 +7,7 @@ use maud::{Markup, html};
 use super::PATH;
 use super::over_time;
 use super::question::{By, Measure, Question, Span};
+use crate::console::address::Query;
 use crate::console::client::Client;
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields};
