@@ -62,7 +62,6 @@ class Story:
         """Calls by what the page offers to copy; how many calls that were."""
         for program, name in [(["sh", "-c"], "Copy curl"), ([sys.executable, "-c"], "Copy OpenAI client for Python")]:
             snippet = self.visitor.copy(self.page.get_by_role("button", name=name, exact=True))
-            snippet = snippet.replace("https://YOUR-GATEWAY", self.gateway)
             assert f"{self.gateway}{path}" in snippet, snippet
             assert "hello" in paste(program, snippet)
         return 2

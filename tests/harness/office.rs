@@ -210,6 +210,9 @@ impl Office {
                 let requests = hourly * share * (60 + random.below(80)) / 10_000;
                 rows.extend(self.rows(&keys[name].0, requests, requests * limited / 100, &mut random));
             }
+            for (key, age) in keys.values().filter(|(_, age)| *age <= DAYS && DAYS - *age <= day) {
+                rows.extend(self.rows(key, random.below(age / 3 + 2), 0, &mut random));
+            }
             let report = Report { sequence, hour_ms, until_ms: hour_ms + HOUR_MS / 2, rows };
             let sent = self.house.http.post(format!("{}{USAGE_PATH}", self.house.sync_url()));
             let sent = sent.bearer_auth(self.house.gateway_token()).header(WORKER_HEADER, "earlier").json(&report);

@@ -1,7 +1,7 @@
 //! `console`: how long the list of keys takes in the console, with few keys and with many.
 //!
 //! Each number of keys has a control plane of its own. The same page is asked of one after the other, in rounds, so that
-//! what slows the machine down slows all of them. A page shows 50 keys, so the one with 10 has less to write: the ratio to 50
+//! what slows the machine down slows all of them. A page shows 40 keys, so the one with 10 has less to write: the ratio to 40
 //! says what many keys cost, the ratio to 10 what a person notices. Times are those of a client on the same machine; CPU time
 //! is that of the whole process of the control plane.
 
@@ -18,7 +18,7 @@ use crate::report::Section;
 
 /// How many keys there are.
 const FEW: u32 = 10;
-const PAGE: u32 = 50;
+const PAGE: u32 = 40;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl Side {
 
     async fn ask(&mut self, index: usize, counts: bool) {
         let house = &self.estate.house;
-        let newest = house.admin().get("/v1/keys?limit=50").await.expect("a page");
+        let newest = house.admin().get("/v1/keys?limit=40").await.expect("a page");
         let next = newest["next_cursor"].as_str().unwrap_or_default();
         let url = format!("{}{}", house.admin_url(), pages(next)[index].1);
         // Any access token is a session.
@@ -112,7 +112,7 @@ fn section(
 ) -> Section {
     let title =
         format!("{title}, medians and minima of {} rounds in ms, many = {} keys", settings.rounds, settings.keys);
-    let columns = ["page", "10 keys", "50 keys", "many keys", "many : 10", "many : 50"];
+    let columns = ["page", "10 keys", "40 keys", "many keys", "many : 10", "many : 40"];
     let mut section = Section::with_columns(key, title, columns);
     for (index, (label, _)) in pages("").into_iter().enumerate() {
         let of: Vec<Distribution> =

@@ -4,8 +4,8 @@ use portcullis_tests::machine;
 use portcullis_tests::office::Office;
 use serde_json::{Value, json};
 
-/// So many keys that the list has a second page.
-const CROWD: usize = 45;
+/// So many keys that every list of theirs has a second page.
+const CROWD: usize = 110;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_accessible_small_fast_and_of_one_piece() {

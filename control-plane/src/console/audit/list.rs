@@ -16,6 +16,9 @@ use crate::console::model::{AuditEntry, List, User};
 use crate::console::session::Session;
 use crate::domain::audit::Action;
 
+/// How many entries a page holds: no more than a page of 60 KB has room for.
+const LIMIT: &str = "50";
+
 /// Which entries are shown.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -50,6 +53,7 @@ pub async fn show(session: Session, Query(asked): Query<Asked>) -> Result<Markup
         ("from", &from),
         ("to", &to),
         ("cursor", &asked.cursor),
+        ("limit", LIMIT),
         ("organization", session.organization()),
     ];
     let entries = session.client.get("/v1/audit", &query).await?;

@@ -18,8 +18,8 @@ use crate::console::html::time::{day, day_or};
 use crate::console::model::{Key, List};
 use crate::console::session::Session;
 
-/// How many keys a page holds.
-const LIMIT: &str = "50";
+/// How many keys a page holds: no more than a page of 60 KB has room for.
+const LIMIT: &str = "40";
 
 /// What is shown.
 #[derive(Debug, Clone, Default, Deserialize)]
