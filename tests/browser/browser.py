@@ -40,6 +40,8 @@ document.addEventListener("securitypolicyviolation", (event) => console.error(
 """
 # Chromium's words for an answer that is no 2xx. Answers are looked at one by one: for a page it may be right.
 NOT_2XX = "Failed to load resource: the server responded with a status of"
+# And for a field of dates that comes back with what is none.
+NO_DATE = "The specified value "
 
 # Playwright leaves an empty style where it has hidden a caret for a picture.
 # What no page of the console has, whatever somebody has typed: script of its own, handlers, styles, things from elsewhere.
@@ -75,7 +77,7 @@ class Visitor:
         self.network = network
 
     def _console(self, message):
-        if message.type in ("error", "warning") and not message.text.startswith(NOT_2XX):
+        if message.type in ("error", "warning") and not message.text.startswith((NOT_2XX, NO_DATE)):
             self.faults.append(f"{message.page.url if message.page else ''}: {message.text}")
 
     def _dialog(self, dialog):

@@ -100,7 +100,7 @@ PAGES = [
     Page("usage.organization", "/usage?by=organization&range=24h"),
     Page("usage.key", "/usage?key={key}&by=day"),
     Page("usage.none", "/usage?range=custom&from=2020-01-01&to=2020-01-02", ADMIN),
-    Page("usage.wrong", "/usage?range=custom&from=2020-02-30&to=x", status=400),
+    Page("usage.wrong", "/usage?range=custom&from=2020-02-30&to=x", status=422),
     Page("advice", "/advice", ADMIN, is_shown=True),
     Page("advice.none", "/advice?reason=expiring", NEWCOMER),
     Page("members", "/members", ADMIN, is_shown=True),

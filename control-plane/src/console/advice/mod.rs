@@ -18,6 +18,8 @@ use super::session::Session;
 
 /// Where the page is.
 const PATH: &str = "/advice";
+/// How many keys a page goes through, of each of which it may say more than one thing. 60 KB have room for that.
+const LIMIT: &str = "25";
 
 /// The pages of this section.
 pub fn router() -> Router<Console> {
@@ -26,6 +28,6 @@ pub fn router() -> Router<Console> {
 
 /// A page of advice for one reason, or for every one if it is empty.
 async fn read(session: &Session, reason: &str, cursor: &str) -> Result<List<AdviceItem>, Refusal> {
-    let query = [("reason", reason), ("cursor", cursor), ("organization", session.organization())];
+    let query = [("reason", reason), ("cursor", cursor), ("limit", LIMIT), ("organization", session.organization())];
     session.client.get("/v1/advice", &query).await
 }

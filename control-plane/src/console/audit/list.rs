@@ -17,7 +17,7 @@ use crate::console::session::Session;
 use crate::domain::audit::Action;
 
 /// How many entries a page holds: no more than a page of 60 KB has room for.
-const LIMIT: &str = "50";
+const LIMIT: &str = "25";
 
 /// Which entries are shown.
 #[derive(Debug, Clone, Default, Deserialize)]

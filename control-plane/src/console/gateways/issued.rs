@@ -25,6 +25,7 @@ impl View for IssuedView {
         html! {
             h1 { (self.title()) ": " (self.issued.name) }
             (secret("The gateway's token", &self.issued.token))
+            h2 { "Start Envoy with it" }
             p { "Envoy hands it to the filter from its environment, so that it is in no configuration:" }
             (snippet("environment", "Environment of Envoy", &environment))
             p .buttons { a .button href={ (PATH) "/" (self.issued.id) } { "Done, I have saved it" } }

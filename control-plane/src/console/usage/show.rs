@@ -18,8 +18,8 @@ use crate::console::model::{Counts, Usage, UsageItem};
 use crate::console::session::Session;
 use crate::domain::user::RoleName;
 
-/// How many rows a page holds.
-const LIMIT: &str = "100";
+/// How many rows a page holds: no more than a page of 60 KB has room for.
+const LIMIT: &str = "30";
 
 /// The page.
 pub struct UsageView {
