@@ -15,15 +15,24 @@ from PIL import Image
 LOOKS = [("light", "light", WIDE), ("dark", "dark", WIDE), ("narrow", "light", NARROW)]
 # A page on a phone is shown as a whole, unless it is longer than this.
 HEIGHT_MAX = 1400
-# Pages have few colours; edges of letters have shades of them.
-COLOURS = 40
+# Pages have few colours; edges of letters have shades of them. Those that take more than this share of a picture are kept
+# as they are, or the red of a link would be lost among the shades of black.
+COLOURS = 48
+SHARE_MIN = 0.0002
 
 
 def small(png):
     """The same picture with a palette."""
-    reduced = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    least = SHARE_MIN * picture.width * picture.height
+    counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)[:COLOURS]
+    kept = [channel for count, colour in counted if count >= least for channel in colour]
+    shades = max(COLOURS - len(kept) // 3, 1)
+    covering = picture.quantize(shades, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(kept + covering[: 3 * shades])
     written = io.BytesIO()
-    reduced.save(written, "PNG", optimize=True)
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
     return written.getvalue()
 
 
