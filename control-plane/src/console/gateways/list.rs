@@ -2,14 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{PATH, lag, without_contact};
+use super::{PATH, lag};
 use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
 use crate::console::html::badge::badge;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::table::{Head, table};
-use crate::console::html::time::day;
 use crate::console::model::{Gateway, List};
 use crate::console::session::Session;
 
@@ -70,8 +69,7 @@ impl ListView {
             Head::Text("Slowest worker"),
             Head::Text("Nodes"),
             Head::Text("Serves"),
-            Head::Text("Without contact"),
-            Head::Text("Created"),
+            Head::Text("Unreached"),
         ];
         table("Gateways", &heads, &html! { @for gateway in &self.gateways { (row(gateway)) } })
     }
@@ -93,8 +91,7 @@ fn row(gateway: &Gateway) -> Markup {
             }
             td data-label="Nodes" { (nodes(gateway)) }
             td data-label="Serves" { (serves(gateway)) }
-            td data-label="Without contact" { (without_contact(gateway)) }
-            td data-label="Created" { (day(&gateway.created_at)) }
+            td data-label="Unreached" { (unreached(gateway)) }
         }
     }
 }
@@ -110,6 +107,11 @@ fn nodes(gateway: &Gateway) -> Markup {
         @for (index, node) in nodes.iter().take(NODES_MAX).enumerate() { @if index > 0 { ", " } (node) }
         @if rest > 0 { " and " (rest) " more" }
     }
+}
+
+/// What workers do that nobody reaches, in a word or two.
+fn unreached(gateway: &Gateway) -> String {
+    gateway.max_staleness_seconds.map_or("Go on".to_owned(), |seconds| format!("Refuse after {seconds} s"))
 }
 
 /// How many APIs a gateway serves.

@@ -44,14 +44,6 @@ fn api_path(id: &str) -> Result<String, Failure> {
     Ok(format!("/v1/gateways/{id}"))
 }
 
-/// What its workers do when nobody reaches them any more.
-fn without_contact(gateway: &Gateway) -> String {
-    match gateway.max_staleness_seconds {
-        None => "Go on with what they know".to_owned(),
-        Some(seconds) => format!("Refuse everything after {seconds} s"),
-    }
-}
-
 /// What happens to workers whose token opens nothing any more.
 fn cut_off(gateway: &Gateway) -> String {
     let known = "Workers that run go on with the keys that they have, but hear of no change, deleted keys included";

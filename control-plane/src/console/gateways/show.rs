@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use maud::{Markup, html};
 
-use super::{PATH, api_path, lag, without_contact};
+use super::{PATH, api_path, lag};
 use crate::console::address::Query;
 use crate::console::done::{Done, Told};
 use crate::console::failure::Failure;
@@ -66,6 +66,14 @@ impl View for ShowView {
                 }
             } @else { (self.table(frame)) }
         }
+    }
+}
+
+/// What its workers do when nobody reaches them any more.
+fn without_contact(gateway: &Gateway) -> String {
+    match gateway.max_staleness_seconds {
+        None => "Go on with what they know".to_owned(),
+        Some(seconds) => format!("Refuse everything after {seconds} s"),
     }
 }
 
