@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::storage::{StorageError, Store};
 
@@ -14,7 +15,7 @@ const OVERLAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often it is looked whether the month has turned.
 const BUDGET_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the database's statistics are refreshed, from the start on.
+/// How often the database's statistics are refreshed, after they were when it was opened.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// How often hourly usage is looked through for what is too old, from the start on. There is more only once a day.
@@ -58,7 +59,7 @@ async fn lift_budgets(store: &Store) {
 }
 
 async fn refresh_statistics(store: &Store) {
-    let mut interval = tokio::time::interval(STATISTICS_INTERVAL);
+    let mut interval = tokio::time::interval_at(Instant::now() + STATISTICS_INTERVAL, STATISTICS_INTERVAL);
     loop {
         interval.tick().await;
         if let Err(error) = store.refresh_statistics().await {
