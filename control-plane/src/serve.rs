@@ -14,7 +14,6 @@ use crate::cli::database::options;
 use crate::cli::serve::Settings;
 use crate::console;
 use crate::domain::environment::EntropyError;
-use crate::domain::public_url::PublicUrl;
 use crate::fleet::{self, Fleet};
 use crate::housekeeping;
 use crate::metrics::Metrics;
@@ -103,7 +102,6 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
 
 /// What the console knows of the world around it.
 fn console_settings(settings: &Settings, store: &Store) -> io::Result<console::Settings> {
-    let origin = |url: &Option<PublicUrl>| url.as_ref().map(|url| url.origin().to_owned());
     let single_sign_on = match (&settings.oidc, &settings.public_url) {
         (Some(oidc), Some(url)) => {
             Some(oidc::Provider::new(oidc.clone(), url, store.clock().clone(), store.entropy().clone())?)
@@ -111,8 +109,8 @@ fn console_settings(settings: &Settings, store: &Store) -> io::Result<console::S
         // The settings say that one does not go without the other.
         (Some(_), None) | (None, _) => None,
     };
-    let (origin, gateway) = (origin(&settings.public_url), origin(&settings.gateway_url));
-    Ok(console::Settings { origin, gateway, single_sign_on })
+    let (public_url, gateway_url) = (settings.public_url.clone(), settings.gateway_url.clone());
+    Ok(console::Settings { public_url, gateway_url, single_sign_on })
 }
 
 /// A listener, and the address that it has: another one if the port was 0.

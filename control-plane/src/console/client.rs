@@ -54,19 +54,6 @@ struct Problem {
     errors: Vec<FieldFault>,
 }
 
-/// A call that changes something.
-#[derive(Debug)]
-pub struct Change<'a> {
-    /// How.
-    pub method: Method,
-    /// What.
-    pub path: &'a str,
-    /// What it is to be; nothing for a deletion.
-    pub body: Option<Value>,
-    /// What makes a repetition harmless.
-    pub idempotency_key: Option<&'a str>,
-}
-
 impl Client {
     /// A client for requests from `peer`.
     pub const fn new(api: Router, token: Option<String>, peer: Option<Peer>) -> Self {
@@ -91,12 +78,6 @@ impl Client {
         self.call(request).await
     }
 
-    /// Changes something.
-    pub async fn change<T: DeserializeOwned>(&self, change: Change<'_>) -> Result<T, Refusal> {
-        let request = self.request(change.method, change.path, change.body, change.idempotency_key)?;
-        read(self.call(request).await?).await
-    }
-
     /// Creates what `body` says at `path`, once for each `idempotency_key`.
     pub async fn post<T: DeserializeOwned>(
         &self,
@@ -104,17 +85,27 @@ impl Client {
         body: Value,
         idempotency_key: Option<&str>,
     ) -> Result<T, Refusal> {
-        self.change(Change { method: Method::POST, path, body: Some(body), idempotency_key }).await
+        self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
     /// Changes what is at `path` as `body` says.
     pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, Refusal> {
-        self.change(Change { method: Method::PATCH, path, body: Some(body), idempotency_key: None }).await
+        self.send(Method::PATCH, path, Some(body), None).await
     }
 
     /// Deletes what is at `path`.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
-        self.change(Change { method: Method::DELETE, path, body: None, idempotency_key: None }).await
+        self.send(Method::DELETE, path, None, None).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<T, Refusal> {
+        read(self.call(self.request(method, path, body, idempotency_key)?).await?).await
     }
 
     fn request(

@@ -24,6 +24,11 @@ pub const TOKEN: &str = "form_token";
 /// The field that makes sending a form twice harmless.
 pub const ATTEMPT: &str = "attempt";
 
+/// A value of [`ATTEMPT`] that no other form has.
+pub fn attempt(console: &Console) -> Result<String, Failure> {
+    Ok(format!("console-{}", console.random()?))
+}
+
 /// What a form says, in the order in which it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
@@ -77,7 +82,14 @@ pub struct Faults {
 impl Faults {
     /// One field is wrong, before the API is asked.
     pub fn one(pointer: &str, detail: impl Into<String>) -> Self {
-        Self { detail: None, fields: vec![FieldFault { pointer: pointer.to_owned(), detail: detail.into() }] }
+        let mut faults = Self::default();
+        faults.add(pointer, detail);
+        faults
+    }
+
+    /// One more field is wrong.
+    pub fn add(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.fields.push(FieldFault { pointer: pointer.to_owned(), detail: detail.into() });
     }
 
     /// What is wrong with the field at `pointer`, or with a part of it.
@@ -174,8 +186,8 @@ fn is_from_here(console: &Console, parts: &Parts) -> bool {
         return false;
     }
     let Some(origin) = header(ORIGIN.as_str()) else { return true };
-    if let Some(own) = &console.settings.origin {
-        return origin == own;
+    if let Some(own) = &console.settings.public_url {
+        return origin == own.origin();
     }
     // Without a setting it is the host that the request names; the scheme may have been another before a proxy.
     let host = header(HOST.as_str()).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));

@@ -56,18 +56,20 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use tower::ServiceExt;
 
+use client::Refusal;
 use failure::Failure;
 
 use crate::api::App;
+use crate::domain::public_url::PublicUrl;
 use crate::oidc;
 
 /// Where the console is, as browsers and callers see it.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The console's own origin, such as `https://keys.example.com`; not known if it is left out.
-    pub origin: Option<String>,
-    /// Where callers reach the gateway, such as `https://models.example.com`.
-    pub gateway: Option<String>,
+    /// The console's own address; not known if it is left out.
+    pub public_url: Option<PublicUrl>,
+    /// Where callers reach the gateway.
+    pub gateway_url: Option<PublicUrl>,
     /// Who else signs people in.
     pub single_sign_on: Option<oidc::Provider>,
 }
@@ -75,7 +77,7 @@ pub struct Settings {
 impl Settings {
     /// Whether browsers reach the console by TLS.
     fn is_secure(&self) -> bool {
-        self.origin.as_deref().is_some_and(|origin| origin.starts_with("https://"))
+        self.public_url.as_ref().is_some_and(PublicUrl::is_secure)
     }
 }
 
@@ -88,11 +90,18 @@ pub struct Console {
     settings: Arc<Settings>,
 }
 
+impl Console {
+    /// 128 bits that nobody can predict, as text.
+    fn random(&self) -> Result<String, Failure> {
+        let random = self.app.store.entropy().bytes().map_err(|_| Refusal::internal())?;
+        Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+    }
+}
+
 /// What is no page is the admin API's. A browser that asks for something that is not there is answered with a page.
 async fn elsewhere(State(console): State<Console>, request: Request) -> Response {
-    let accepts =
-        |request: &Request| request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()?.find("text/html"));
-    let is_browser = accepts(&request).is_some() && !request.uri().path().starts_with("/v1/");
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_browser = accept.contains("text/html") && !request.uri().path().starts_with("/v1/");
     let answered = console.api.oneshot(request).await;
     let response = answered.unwrap_or_else(|never| match never {});
     if is_browser && response.status() == StatusCode::NOT_FOUND {

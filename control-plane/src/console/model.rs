@@ -45,6 +45,13 @@ pub struct Organization {
     pub created_at: String,
 }
 
+/// Organizations to choose from in a form, by id, after what stands for none of them.
+pub fn choices<'a>(none: Option<&'a str>, organizations: &'a [Organization]) -> Vec<(&'a str, &'a str)> {
+    let none = none.map(|none| ("", none)).into_iter();
+    none.chain(organizations.iter().map(|organization| (organization.id.as_str(), organization.name.as_str())))
+        .collect()
+}
+
 /// A key.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Key {

@@ -9,39 +9,18 @@ use portcullis_core::id::TokenId;
 use portcullis_core::key::{Kind, PlainKey};
 
 use super::App;
-use crate::domain::environment::EntropyError;
+use super::refusals::WriteError;
 use crate::domain::name::Name;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
-use crate::problem::Problem;
 use crate::storage::{NewToken, StorageError, Write};
 
 /// How long a session lasts.
 pub const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Why there is no session for someone who was vouched for.
-#[derive(Debug, thiserror::Error)]
-pub enum VouchedError {
-    /// No token could be drawn.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// The database.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<VouchedError> for Problem {
-    fn from(error: VouchedError) -> Self {
-        match error {
-            VouchedError::Entropy(error) => error.into(),
-            VouchedError::Storage(error) => error.into(),
-        }
-    }
-}
-
 /// The access token of a session of the user called `name`, whom somebody else has signed in; `None` if nobody here is
 /// called so.
-pub async fn open_vouched(app: &App, name: &Name, origin: Option<IpAddr>) -> Result<Option<PlainKey>, VouchedError> {
+pub async fn open_vouched(app: &App, name: &Name, origin: Option<IpAddr>) -> Result<Option<PlainKey>, WriteError> {
     let token = app.store.entropy().key(&app.brand, Kind::Access)?;
     let mut write = app.store.write(None).await?;
     let Some((user, _)) = write.view().user_named(name.as_str()).await? else {

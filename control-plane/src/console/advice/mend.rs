@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::show::name;
 use super::{PATH, read};
 use crate::api::advice::ReasonName;
-use crate::console::client::Change;
 use crate::console::done::{Said, lead_back};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
@@ -28,8 +27,7 @@ pub async fn mend(Posted { session, fields }: Posted) -> Result<Response, Failur
         // A deletion is asked about first.
         return Ok(Redirect::to(&format!("/keys/{}/delete", item.key.id)).into_response());
     }
-    let change = Change { method: Method::PATCH, path: &item.mend.path, body: item.mend.body, idempotency_key: None };
-    let written: Written = session.client.change(change).await?;
+    let written: Written = session.client.patch(&item.mend.path, item.mend.body.unwrap_or_default()).await?;
     let said = match item.reason {
         // A deletion has its own page, which says so.
         ReasonName::Unused => Said::Saved,

@@ -9,6 +9,7 @@ use super::{PATH, api_path};
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
+use crate::console::html::confirm::confirm;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money::grouped;
 use crate::console::model::{Api, Usage, Written};
@@ -56,13 +57,7 @@ impl View for DeleteView {
                 div { dt { "Answers at" } dd { (place(&self.api)) } }
                 div { dt { "Calls this month" } dd { (grouped(self.usage.total.calls)) } }
             }
-            form method="post" action={ (path) "/delete" } {
-                (frame.token())
-                div .buttons {
-                    button .danger type="submit" { "Delete " (self.api.name) }
-                    a href=(path) { "Keep it" }
-                }
-            }
+            (confirm(frame, &format!("{path}/delete"), &html! {}, &format!("Delete {}", self.api.name), ("Keep it", &path)))
         }
     }
 }

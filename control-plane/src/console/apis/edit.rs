@@ -17,7 +17,7 @@ use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Fields, Posted};
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::model::{Api, Organization, Written};
+use crate::console::model::{Api, Organization, Written, choices};
 use crate::console::session::Session;
 use crate::domain::user::RoleName;
 
@@ -201,10 +201,8 @@ impl EditView {
 
     /// What stays as it is once the API is there.
     fn kind(&self) -> Markup {
-        let known =
-            self.organizations.iter().map(|organization| (organization.id.as_str(), organization.name.as_str()));
         // Nobody is meant until somebody is chosen.
-        let names: Vec<(&str, &str)> = std::iter::once(("", "None")).chain(known).collect();
+        let names = choices(Some("None"), &self.organizations);
         html! {
             (field::select("kind", "Kind", &KINDS, self.fields.text("kind")))
             (field::select("organization", "Organization, for a dedicated API", &names, self.fields.text("organization")))

@@ -64,7 +64,7 @@ fn read_price(fields: &Fields) -> Result<Value, Faults> {
             Some(micros) => {
                 price.insert(name.to_owned(), json!(micros));
             }
-            None => faults.fields.extend(Faults::one(&format!("/price/{name}"), NO_AMOUNT).fields),
+            None => faults.add(&format!("/price/{name}"), NO_AMOUNT),
         }
     }
     if !faults.is_empty() {

@@ -95,7 +95,7 @@ pub fn read(fields: &Fields) -> Result<Value, Faults> {
         let at = format!("{RULES}/{}", rules.len());
         let mut take = |name: &str, read: Result<u64, String>| {
             read.unwrap_or_else(|detail| {
-                faults.fields.extend(Faults::one(&format!("{at}/{name}"), detail).fields);
+                faults.add(&format!("{at}/{name}"), detail);
                 0
             })
         };

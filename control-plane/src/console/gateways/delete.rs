@@ -8,6 +8,7 @@ use super::{PATH, api_path, cut_off, workers};
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
+use crate::console::html::confirm::confirm;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::model::{Gateway, Written};
 use crate::console::session::Session;
@@ -48,13 +49,7 @@ impl View for DeleteView {
             @if !self.gateway.workers.is_empty() {
                 div .alert .warn { strong { (workers(self.gateway.workers.len())) } " heard in the last ten minutes." }
             }
-            form method="post" action={ (path) "/delete" } {
-                (frame.token())
-                div .buttons {
-                    button .danger type="submit" { "Delete " (self.gateway.name) }
-                    a href=(path) { "Keep it" }
-                }
-            }
+            (confirm(frame, &format!("{path}/delete"), &html! {}, &format!("Delete {}", self.gateway.name), ("Keep it", &path)))
         }
     }
 }

@@ -11,10 +11,10 @@ use super::{PATH, api_path};
 use crate::console::Console;
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
-use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};
+use crate::console::forms::{ATTEMPT, Faults, Fields, Posted, attempt};
 use crate::console::html::field::{self, Field};
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::keys::attempt;
+use crate::console::keys::fields::api_boxes;
 use crate::console::model::{Api, Gateway, List, Written};
 use crate::console::session::Session;
 
@@ -162,13 +162,7 @@ impl EditView {
                     span { "Only these:" }
                 }
                 div .choices .indented {
-                    @for api in &self.apis {
-                        label .choice {
-                            input type="checkbox" name="apis" value=(api.id) data-chooses="some"
-                                checked[self.fields.all("apis").any(|chosen| chosen == api.id)];
-                            span { (api.name) " " span .quiet { (api.route.path_prefix) } }
-                        }
-                    }
+                    (api_boxes(&self.apis, &self.fields))
                 }
                 p .hint { "Its workers are told of no other API, and of no key that opens none of these." }
                 (field::errors("apis", "/apis", &self.faults))

@@ -10,9 +10,9 @@ use super::issued::IssuedView;
 use super::{PATH, api_path, cut_off, workers};
 use crate::console::Console;
 use crate::console::failure::Failure;
-use crate::console::forms::{ATTEMPT, Posted};
+use crate::console::forms::{ATTEMPT, Posted, attempt};
+use crate::console::html::confirm::confirm;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::keys::attempt;
 use crate::console::model::{Gateway, IssuedGateway};
 use crate::console::session::Session;
 
@@ -54,14 +54,9 @@ impl View for ReissueView {
             @if !self.gateway.workers.is_empty() {
                 div .alert .warn { strong { (workers(self.gateway.workers.len())) } " heard in the last ten minutes." }
             }
-            form method="post" action={ (path) "/reissue" } {
-                (frame.token())
+            (confirm(frame, &format!("{path}/reissue"), &html! {
                 input type="hidden" name=(ATTEMPT) value=(self.attempt);
-                div .buttons {
-                    button .danger type="submit" { "Give " (self.gateway.name) " a new token" }
-                    a href=(path) { "Keep the old one" }
-                }
-            }
+            }, &format!("Give {} a new token", self.gateway.name), ("Keep the old one", &path)))
         }
     }
 }

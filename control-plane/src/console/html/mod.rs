@@ -2,6 +2,7 @@
 
 pub mod badge;
 pub mod chart;
+pub mod confirm;
 pub mod field;
 pub mod frame;
 pub mod money;

@@ -9,6 +9,7 @@ use super::{PATH, api_path};
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::Posted;
+use crate::console::html::confirm::confirm;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::money::grouped;
 use crate::console::html::time::time_or;
@@ -60,13 +61,7 @@ impl View for DeleteView {
             h1 { (self.title()) }
             p { "Every call with this key is refused from then on. That cannot be undone." }
             (callers(&self.key, &self.usage))
-            form method="post" action={ (place) "/delete" } {
-                (frame.token())
-                div .buttons {
-                    button .danger type="submit" { "Delete " (self.key.name) }
-                    a href=(place) { "Keep it" }
-                }
-            }
+            (confirm(frame, &format!("{place}/delete"), &html! {}, &format!("Delete {}", self.key.name), ("Keep it", &place)))
         }
     }
 }

@@ -40,17 +40,24 @@ pub fn scopes(apis: &[Api], fields: &Fields, faults: &Faults) -> Markup {
                 span { "Only these:" }
             }
             div .choices .indented {
-                @for api in apis {
-                    label .choice {
-                        input type="checkbox" name="apis" value=(api.id) data-chooses="some"
-                            checked[fields.all("apis").any(|chosen| chosen == api.id)];
-                        span { (api.name) " " span .quiet { (api.route.path_prefix) } }
-                    }
-                }
+                (api_boxes(apis, fields))
                 @if apis.is_empty() { p .quiet { "There is no API of this kind yet." } }
             }
             p .hint { "Give a key no more than it needs." }
             (field::errors("apis", "/apis", faults))
+        }
+    }
+}
+
+/// A box for each of `apis`. Ticking one chooses them over all.
+pub fn api_boxes(apis: &[Api], fields: &Fields) -> Markup {
+    html! {
+        @for api in apis {
+            label .choice {
+                input type="checkbox" name="apis" value=(api.id) data-chooses="some"
+                    checked[fields.all("apis").any(|chosen| chosen == api.id)];
+                span { (api.name) " " span .quiet { (api.route.path_prefix) } }
+            }
         }
     }
 }

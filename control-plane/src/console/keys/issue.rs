@@ -14,10 +14,10 @@ use crate::console::Console;
 use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::failure::Failure;
-use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};
+use crate::console::forms::{ATTEMPT, Faults, Fields, Posted, attempt};
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View};
-use crate::console::model::{Api, IssuedKey, List, Organization};
+use crate::console::model::{Api, IssuedKey, List, Organization, choices};
 use crate::console::session::Session;
 use crate::domain::user::RoleName;
 
@@ -58,7 +58,7 @@ pub async fn issue(State(console): State<Console>, Posted { session, fields }: P
             Ok(issued) => {
                 let issued: IssuedKey = issued;
                 let apis = apis_of(&session.client, tab, &issued.key.organization).await?;
-                let view = IssuedView::new(issued, &apis, console.settings.gateway.clone(), false);
+                let view = IssuedView::new(issued, &apis, console.settings.gateway_url.as_ref(), false);
                 return Ok((StatusCode::CREATED, session.frame.page(&view)).into_response());
             }
             Err(refusal) => Faults::try_from(refusal)?,
@@ -67,13 +67,6 @@ pub async fn issue(State(console): State<Console>, Posted { session, fields }: P
     };
     let view = view(&session, tab, fields, faults).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, session.frame.page(&view)).into_response())
-}
-
-/// What makes sending a form twice harmless.
-pub fn attempt(console: &Console) -> Result<String, Failure> {
-    let random = console.app.store.entropy().bytes::<16>();
-    let random = random.map_err(|_| crate::console::client::Refusal::internal())?;
-    Ok(format!("console-{:032x}", u128::from_ne_bytes(random)))
 }
 
 async fn view(session: &Session, tab: Tab, fields: Fields, faults: Faults) -> Result<IssueView, Failure> {
@@ -120,11 +113,7 @@ impl View for IssueView {
 
     fn body(&self, frame: &Frame) -> Markup {
         let (fields, faults) = (&self.fields, &self.faults);
-        let names: Vec<(&str, &str)> = self
-            .organizations
-            .iter()
-            .map(|organization| (organization.id.as_str(), organization.name.as_str()))
-            .collect();
+        let names = choices(None, &self.organizations);
         html! {
             h1 { (self.title()) }
             (field::summary(faults))

@@ -8,6 +8,7 @@ use crate::console::html::receipt;
 use crate::console::html::secret::{secret, snippet};
 use crate::console::html::time::time;
 use crate::console::model::{Api, IssuedKey};
+use crate::domain::public_url::PublicUrl;
 
 /// What stands for the gateway while nobody has said where it is.
 const PLACEHOLDER: &str = "https://YOUR-GATEWAY";
@@ -22,9 +23,10 @@ pub struct IssuedView {
 
 impl IssuedView {
     /// The key, with the first of `apis` that it opens as an example. `gateway` is where callers reach them.
-    pub fn new(issued: IssuedKey, apis: &[Api], gateway: Option<String>, is_reissue: bool) -> Self {
+    pub fn new(issued: IssuedKey, apis: &[Api], gateway: Option<&PublicUrl>, is_reissue: bool) -> Self {
         let opens = |api: &&Api| issued.key.apis.as_ref().is_none_or(|scopes| scopes.contains(&api.id));
-        let example = apis.iter().find(opens).map(|api| (api.name.clone(), address(api, gateway.as_deref())));
+        let example =
+            apis.iter().find(opens).map(|api| (api.name.clone(), address(api, gateway.map(PublicUrl::origin))));
         Self { issued, example, is_reissue }
     }
 }
@@ -107,7 +109,7 @@ impl IssuedView {
     pub fn samples(text: &str) -> Vec<Self> {
         let issued = || IssuedKey::sample(text);
         vec![
-            Self::new(issued(), &Api::samples(text), Some("http://127.0.0.1:10000".to_owned()), false),
+            Self::new(issued(), &Api::samples(text), Some(&"http://127.0.0.1:10000".parse().unwrap()), false),
             Self::new(issued(), &[], None, true),
         ]
     }

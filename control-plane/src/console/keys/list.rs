@@ -1,12 +1,10 @@
 //! `/keys`: the keys of a kind, searched, sorted and in pages.
 
-use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{PATH, Tab};
-use crate::api::keys::{KindName, StatusName};
-use crate::console::Console;
+use crate::api::keys::StatusName;
 use crate::console::address::Query;
 use crate::console::client::link;
 use crate::console::failure::Failure;
@@ -54,7 +52,7 @@ pub struct ListView {
 }
 
 /// Shows the list.
-pub async fn show(State(_): State<Console>, session: Session, Query(shown): Query<Shown>) -> Result<Markup, Failure> {
+pub async fn show(session: Session, Query(shown): Query<Shown>) -> Result<Markup, Failure> {
     let query = [
         ("kind", shown.kind.name()),
         ("q", &shown.q),
@@ -207,20 +205,14 @@ const fn purpose(kind: Tab) -> &'static str {
     }
 }
 
-impl From<KindName> for Shown {
-    fn from(kind: KindName) -> Self {
-        Self { kind: kind.into(), ..Self::default() }
-    }
-}
-
 #[cfg(test)]
 impl ListView {
     /// With keys of every state, and without any.
     pub fn samples(text: &str) -> Vec<Self> {
-        let shown = |kind: KindName| Shown { q: text.to_owned(), sort: "name".to_owned(), ..Shown::from(kind) };
+        let shown = |kind| Shown { kind, q: text.to_owned(), sort: "name".to_owned(), ..Shown::default() };
         vec![
-            Self { shown: shown(KindName::Serverless), keys: Key::samples(text), next_cursor: Some(text.to_owned()) },
-            Self { shown: shown(KindName::Dedicated), keys: Vec::new(), next_cursor: None },
+            Self { shown: shown(Tab::Serverless), keys: Key::samples(text), next_cursor: Some(text.to_owned()) },
+            Self { shown: shown(Tab::Dedicated), keys: Vec::new(), next_cursor: None },
             Self { shown: Shown::default(), keys: Vec::new(), next_cursor: None },
         ]
     }

@@ -13,8 +13,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use issue::attempt;
-
 #[cfg(test)]
 pub(super) use {
     change::ChangeView, delete::DeleteView, issue::IssueView, issued::IssuedView, list::ListView, receipt::ReceiptView,

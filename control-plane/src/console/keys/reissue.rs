@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 
 use super::delete::{callers, recent};
 use super::expiry::{self, Chosen};
-use super::issue::attempt;
 use super::issued::IssuedView;
 use super::{PATH, api_path, apis_of};
 use crate::api::keys::StatusName;
 use crate::console::Console;
 use crate::console::failure::Failure;
-use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};
+use crate::console::forms::{ATTEMPT, Faults, Fields, Posted, attempt};
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::html::time::local;
@@ -59,7 +58,7 @@ pub async fn reissue(
             Ok(issued) => {
                 let issued: IssuedKey = issued;
                 let apis = apis_of(&session.client, issued.key.kind.into(), &issued.key.organization).await?;
-                let view = IssuedView::new(issued, &apis, console.settings.gateway.clone(), true);
+                let view = IssuedView::new(issued, &apis, console.settings.gateway_url.as_ref(), true);
                 return Ok((StatusCode::CREATED, session.frame.page(&view)).into_response());
             }
             Err(refusal) => Faults::try_from(refusal)?,

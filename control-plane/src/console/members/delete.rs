@@ -10,6 +10,7 @@ use crate::console::client::link;
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Posted};
+use crate::console::html::confirm::confirm;
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View, role_name};
 use crate::console::model::{Key, List, User, Written};
@@ -70,8 +71,7 @@ impl View for DeleteView {
                 div { dt { "Role" } dd { (role_name(self.user.role)) } }
                 div { dt { "Active keys that they issued" } dd { (self.keys) @if self.has_more_keys { " or more" } } }
             }
-            form method="post" action={ (path) "/delete" } {
-                (frame.token())
+            (confirm(frame, &format!("{path}/delete"), &html! {
                 @if self.keys > 0 {
                     p {
                         label .choice {
@@ -80,11 +80,7 @@ impl View for DeleteView {
                         }
                     }
                 }
-                div .buttons {
-                    button .danger type="submit" { "Delete " (self.user.name) }
-                    a href=(path) { "Keep them" }
-                }
-            }
+            }, &format!("Delete {}", self.user.name), ("Keep them", &path)))
         }
     }
 }

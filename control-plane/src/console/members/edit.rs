@@ -11,12 +11,11 @@ use crate::console::Console;
 use crate::console::address::Query;
 use crate::console::done::{Done, Said, Told, lead};
 use crate::console::failure::Failure;
-use crate::console::forms::{ATTEMPT, Faults, Fields, Posted};
+use crate::console::forms::{ATTEMPT, Faults, Fields, Posted, attempt};
 use crate::console::html::field::{self, Field};
 use crate::console::html::frame::{Frame, Section, View, role_name};
 use crate::console::html::time::time;
-use crate::console::keys::attempt;
-use crate::console::model::{List, Organization, User, Written};
+use crate::console::model::{List, Organization, User, Written, choices};
 use crate::console::session::Session;
 use crate::domain::user::RoleName;
 
@@ -200,9 +199,8 @@ impl EditView {
     }
 
     fn home(&self) -> Markup {
-        let all = self.organizations.iter().map(|organization| (organization.id.as_str(), organization.name.as_str()));
         // None is chosen by itself: a user stays in the organization in which they are once.
-        let names: Vec<(&str, &str)> = std::iter::once(("", "Choose one")).chain(all).collect();
+        let names = choices(Some("Choose one"), &self.organizations);
         html! {
             (field::select("organization", "Organization, for admins and members", &names, self.fields.text("organization")))
             (field::errors("organization", "/organization", &self.faults))

@@ -9,6 +9,7 @@ use super::{PATH, api_path};
 use crate::console::done::{Said, lead};
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Posted};
+use crate::console::html::confirm::confirm;
 use crate::console::html::field;
 use crate::console::html::frame::{Frame, Section, View};
 use crate::console::model::{Organization, Written};
@@ -53,13 +54,7 @@ impl View for DeleteView {
             h1 { (self.title()) }
             p { "An organization that still has keys, members or dedicated APIs stays: delete those first." }
             (field::summary(&self.faults))
-            form method="post" action={ (path) "/delete" } {
-                (frame.token())
-                div .buttons {
-                    button .danger type="submit" { "Delete " (self.organization.name) }
-                    a href=(path) { "Keep it" }
-                }
-            }
+            (confirm(frame, &format!("{path}/delete"), &html! {}, &format!("Delete {}", self.organization.name), ("Keep it", &path)))
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::console::address::Query;
 use crate::console::failure::Failure;
 use crate::console::forms::Faults;
 use crate::console::session::{Jar, with_cookie};
+use crate::domain::name::Name;
 use crate::oidc::{OidcError, Pending, Provider};
-use crate::problem::Problem;
 
 /// How long the provider may take, in seconds.
 const PENDING_SECONDS: i64 = 10 * 60;
@@ -62,7 +62,7 @@ pub async fn answered(
                 page(&console, &headers, next, not_signed_in(detail))?
             }
             // It is in the log.
-            Err(error) => Problem::from(error).into_response(),
+            Err(error) => error.into_response(),
         },
         Err(error) => page(&console, &headers, next, not_signed_in(error.to_string()))?,
     };
@@ -73,11 +73,7 @@ fn provider(console: &Console) -> Result<&Provider, Failure> {
     console.settings.single_sign_on.as_ref().ok_or_else(Failure::not_found)
 }
 
-async fn identified(
-    provider: &Provider,
-    pending: &str,
-    query: &[(String, String)],
-) -> Result<crate::domain::name::Name, OidcError> {
+async fn identified(provider: &Provider, pending: &str, query: &[(String, String)]) -> Result<Name, OidcError> {
     let pending = Pending::from_cookie(pending).ok_or(OidcError::State)?;
     Ok(provider.finish(pending, query).await?.name)
 }

@@ -45,10 +45,7 @@ pub async fn show(
 pub fn page(console: &Console, headers: &HeaderMap, next: String, faults: Faults) -> Result<Response, Failure> {
     let visitor = match Jar::Visitor.read(console, headers) {
         Some(visitor) => visitor,
-        None => {
-            let random = console.app.store.entropy().bytes::<16>().map_err(|_| Refusal::internal())?;
-            format!("{:032x}", u128::from_ne_bytes(random))
-        }
+        None => console.random()?,
     };
     let view = SignInView {
         form_token: form_token(&visitor),

@@ -3,8 +3,6 @@
 //! The browser is not given this token but another one of the same user, which ends with the session: so signing out does
 //! not revoke the one that a program may be using.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
@@ -13,11 +11,11 @@ use serde_json::json;
 use super::password::{again, refused};
 use super::{anonymous, begin};
 use crate::api::caller::Peer;
+use crate::api::sessions::SESSION;
 use crate::console::Console;
 use crate::console::failure::Failure;
 use crate::console::forms::{Faults, Unsigned};
 use crate::console::model::IssuedToken;
-use crate::console::session::SECONDS;
 use crate::domain::name::Name;
 
 const WRONG: &str = "This access token is not valid, or no longer.";
@@ -33,7 +31,7 @@ pub async fn sign_in(
         return again(&console, &visitor, fields, Faults::one("/token", WRONG));
     }
     let client = anonymous(&console, peer.map(|Extension(peer)| peer)).with_token(token.to_owned());
-    let end = console.app.store.clock().now().after(Duration::from_secs(SECONDS.unsigned_abs()));
+    let end = console.app.store.clock().now().after(SESSION);
     let body = json!({"name": Name::session().as_str(), "expires_at": end});
     match client.post::<IssuedToken>("/v1/tokens", body, None).await {
         Ok(session) => Ok(begin(&console, &session.token, fields.text("next"))),

@@ -137,7 +137,7 @@ async fn a_sign_in_form_from_elsewhere_is_refused() {
 async fn cookies_are_out_of_reach_for_scripts_and_under_tls_for_everyone_else() {
     let harness = Harness::furnished().await;
     let cookie = async |origin: Option<&str>| {
-        let settings = Settings { origin: origin.map(str::to_owned), ..Settings::default() };
+        let settings = Settings { public_url: origin.map(|origin| origin.parse().unwrap()), ..Settings::default() };
         let page = Visitor::at(&harness, settings).get("/sign-in").await.expect(200);
         page.headers["set-cookie"].to_str().unwrap().to_owned()
     };
@@ -154,7 +154,7 @@ async fn cookies_are_out_of_reach_for_scripts_and_under_tls_for_everyone_else() 
 #[tokio::test]
 async fn with_its_own_address_set_no_other_host_will_do() {
     let harness = Harness::furnished().await;
-    let settings = Settings { origin: Some("https://keys.example.com".to_owned()), ..Settings::default() };
+    let settings = Settings { public_url: Some("https://keys.example.com".parse().unwrap()), ..Settings::default() };
     let mut visitor = Visitor::at(&harness, settings);
     let fields = visitor.get("/sign-in").await.expect(200).fields("/sign-in");
     visitor.post("/sign-in", &fields, &[(ORIGIN, "http://127.0.0.1:8080")]).await.expect(403);

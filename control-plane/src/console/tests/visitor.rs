@@ -38,7 +38,10 @@ pub struct Page {
 impl Visitor {
     /// Somebody who is not signed in.
     pub fn new(harness: &Harness) -> Self {
-        Self::at(harness, Settings { gateway: Some("http://127.0.0.1:10000".to_owned()), ..Settings::default() })
+        Self::at(
+            harness,
+            Settings { gateway_url: Some("http://127.0.0.1:10000".parse().unwrap()), ..Settings::default() },
+        )
     }
 
     /// The same before a console with these settings.
