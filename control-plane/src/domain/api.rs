@@ -117,7 +117,7 @@ impl Route {
 
 fn parse_host(text: &str) -> Result<String, &'static str> {
     let host = text.to_ascii_lowercase();
-    let plain = host.len() <= HOST_BYTES_MAX && host_of(host.as_bytes()).as_ref() == Some(&host);
+    let plain = host.len() <= HOST_BYTES_MAX && host_of(host.as_bytes()).as_deref() == Some(host.as_str());
     plain.then_some(host).ok_or("expected a host name or address without port, such as models.example.com")
 }
 

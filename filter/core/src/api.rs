@@ -4,6 +4,7 @@
 //! that names the host comes before one that takes every host, and then the longest prefix wins, as in the
 //! Kubernetes Gateway API. A request that none covers is for no API at all, and is refused.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -158,7 +159,7 @@ pub fn checked(record: &ApiRecord) -> Result<(Prefix, Api), ApiError> {
         (ApiKind::Dedicated, Some(owner)) => Access::Dedicated(owner),
         (ApiKind::Serverless, Some(_)) | (ApiKind::Dedicated, None) => return Err(ApiError::Owner),
     };
-    let plain = |host: &String| host_of(host.as_bytes()).as_deref() == Some(host);
+    let plain = |host: &String| host_of(host.as_bytes()).as_deref() == Some(host.as_str());
     if !record.hosts.iter().all(plain) {
         return Err(ApiError::Host);
     }
@@ -190,7 +191,7 @@ fn insert(routes: &mut Vec<Route>, route: Route) {
 ///
 /// `None` for what RFC 3986, section 3.2, does not allow there, and for user information, which RFC 9110,
 /// section 4.2.4, tells a server to treat as an error.
-pub fn host_of(authority: &[u8]) -> Option<String> {
+pub fn host_of(authority: &[u8]) -> Option<Cow<'_, str>> {
     let text = str::from_utf8(authority).ok()?;
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']')?;
@@ -203,7 +204,8 @@ pub fn host_of(authority: &[u8]) -> Option<String> {
             None if after.is_empty() => "",
             None => return None,
         };
-        (format!("[{}]", address.to_ascii_lowercase()), port)
+        // All that stands before what follows the address, so that nothing is copied.
+        (text.strip_suffix(after)?, port)
     } else {
         let (host, port) = text.split_once(':').unwrap_or((text, ""));
         let host = host.strip_suffix('.').unwrap_or(host);
@@ -211,8 +213,10 @@ pub fn host_of(authority: &[u8]) -> Option<String> {
         if host.is_empty() || !is_name {
             return None;
         }
-        (host.to_ascii_lowercase(), port)
+        (host, port)
     };
+    let is_lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    let host = if is_lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) };
     (port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
