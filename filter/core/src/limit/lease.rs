@@ -20,8 +20,11 @@ impl Lease {
     /// Drops the slots whose time has come in any rule's schedule.
     pub fn settle(&mut self, rules: &[Rule], now_ns: u64) {
         let past = |(rule, start): (&Rule, &Tat)| {
-            let late = rule.ticks(now_ns).saturating_sub(start.0);
-            late.div_ceil(rule.unit_ticks().max(1))
+            match rule.ticks(now_ns).checked_sub(start.0) {
+                // Almost always, and a division of 128 bits costs more than all else here.
+                None | Some(0) => 0,
+                Some(late) => late.div_ceil(rule.unit_ticks().max(1)),
+            }
         };
         let past = rules.iter().zip(&self.starts).map(past).max().unwrap_or(0);
         self.drop_first(rules, u32::try_from(past).unwrap_or(u32::MAX));
