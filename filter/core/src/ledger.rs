@@ -22,15 +22,12 @@
 //! [`ROWS_WAITING_MAX`] rows in one segment, that is 23 MB; 47 MB if segments divide the rows as unluckily as they can.
 //! A thousand active keys take 180 KB.
 
-mod mix;
-
 use std::collections::{HashMap, VecDeque};
 
 use crate::id::{ApiId, KeyId};
+use crate::mix::BuildMixer;
 use crate::outcome::Outcome;
 use crate::wire::{AMOUNT_MAX, Counts, ROWS_MAX, Report, ReportRow};
-
-use mix::BuildMixer;
 
 /// How many rows may wait: just as many as fit into 2¹⁸ places of a hash table.
 pub const ROWS_WAITING_MAX: usize = (1 << 18) / 8 * 7;

@@ -16,6 +16,7 @@
 //! | [`decide`] | the decision itself |
 //! | [`month`] | when budgets begin anew |
 //! | [`limit`] | rate limits, exact across the workers of one Envoy |
+//! | [`mix`] | the hash of ids in tables of memory |
 //! | [`table`], [`intern`], [`directory`] | the key set of one worker, compact and exactly sized |
 //! | [`wire`] | the pages that a control plane sends |
 //! | [`sync`] | the state machine that follows a control plane |
@@ -49,6 +50,7 @@ pub mod intern;
 pub mod key;
 pub mod ledger;
 pub mod limit;
+pub mod mix;
 pub mod month;
 pub mod outcome;
 pub mod path;

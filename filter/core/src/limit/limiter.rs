@@ -8,6 +8,7 @@ use super::lease::Lease;
 use super::limits::Limits;
 use super::policy::{Counted, Mode, Unit};
 use super::standing::{Standing, bit};
+use crate::mix::BuildMixer;
 
 /// How often a worker begins again when others write the same value at the same time. Of those who try, one succeeds
 /// each time, so it takes more busy workers than that to be this unlucky.
@@ -37,7 +38,7 @@ pub enum Answer {
 /// The limits as one worker applies them.
 #[derive(Debug)]
 pub struct Limiter {
-    leases: HashMap<Counted, Held>,
+    leases: HashMap<Counted, Held, BuildMixer>,
     workers: u64,
 }
 
@@ -53,7 +54,7 @@ struct Held {
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { leases: HashMap::new(), workers: WORKERS_ASSUMED }
+        Self { leases: HashMap::default(), workers: WORKERS_ASSUMED }
     }
 }
 

@@ -1,7 +1,7 @@
-//! A hash function for accounts.
+//! A hash function for ids.
 //!
-//! A worker hashes once for each request. What it hashes are ids that a control plane has drawn and a few small
-//! numbers; no caller chooses them, so nobody can make them collide, and the standard library's keyed hash would cost
+//! A worker hashes several times for each request: whose usage it is, whose lease, which context. What it hashes are
+//! ids that a control plane has drawn, numbers that Envoy counts up and a few small ones; no caller chooses them, so nobody can make them collide, and the standard library's keyed hash would cost
 //! ten times as much for nothing. Each word is mixed in by a rotation and a multiplication, as in Firefox and rustc
 //! ("FxHash"). The product's high bits depend on all of the word, its low ones do not, so they are folded together in
 //! the end: a table looks at both.
@@ -9,14 +9,14 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Makes hashers.
-pub(super) type BuildMixer = BuildHasherDefault<Mixer>;
+pub type BuildMixer = BuildHasherDefault<Mixer>;
 
 /// 2⁶⁴ divided by the golden ratio, odd.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The hash of what has been written.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Mixer(u64);
+pub struct Mixer(u64);
 
 impl Hasher for Mixer {
     fn finish(&self) -> u64 {
