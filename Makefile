@@ -18,14 +18,12 @@ TOOLS := $(CURDIR)/target/tools
 # Cargo may be configured to build elsewhere; the recipes below must know where.
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 RELEASE := $(CARGO_TARGET_DIR)/release
-WASM := $(CARGO_TARGET_DIR)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
+WASM := $(CARGO_TARGET_DIR)/portcullis_filter.wasm
 # The same filter with a way to break it, for one test. It has a folder of its own, so that nothing can mistake it.
-TRAPPING := $(CARGO_TARGET_DIR)/trapping
-TRAPPING_WASM := $(TRAPPING)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
-
-# And one that does not count, to tell by `make bench` what counting costs.
-UNCOUNTED := $(CARGO_TARGET_DIR)/uncounted
-UNCOUNTED_WASM := $(UNCOUNTED)/$(WASM_TARGET)/wasm/portcullis_filter.wasm
+TRAPPING_WASM := $(CARGO_TARGET_DIR)/trapping/portcullis_filter.wasm
+# And those that leave something out, to tell by `make bench` what that costs.
+UNCOUNTED_WASM := $(CARGO_TARGET_DIR)/uncounted/portcullis_filter.wasm
+UNINTRODUCED_WASM := $(CARGO_TARGET_DIR)/unintroduced/portcullis_filter.wasm
 
 # Envoy: ENVOY= wins, then an `envoy` on the PATH, then one of our own.
 ENVOY_STAMP := $(TOOLS)/envoy/installed-$(ENVOY_VERSION)
@@ -68,7 +66,14 @@ help: ## Show this list
 .PHONY: build
 build: wasm-target ## Build the control plane, the demo and the filter
 	@cargo build --release --locked -p portcullis -p portcullis-demo
-	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter
+	@$(call build_filter,$(WASM),)
+
+# $(call build_filter,OUT.wasm,FEATURES): the module is built in OUT's folder, and trimmed into OUT.
+define build_filter
+cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features "$(2)" \
+	  --target-dir "$(dir $(1))" && \
+	cargo run --release --locked --quiet -p portcullis-trim -- "$(dir $(1))$(WASM_TARGET)/wasm/portcullis_filter.wasm" "$(1)"
+endef
 
 # `exec`, so that a signal to make's child is one to the runner.
 .PHONY: run
@@ -87,8 +92,7 @@ clean: ## Remove what was built and installed; ./data stays
 # measured is shown as well.
 .PHONY: test
 test: build $(ENVOY_NEEDED) $(CLIENTS_STAMP) postgres chromium ## Run every test, with real Envoy, PostgreSQL, Chromium
-	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features trap \
-	  --target-dir "$(TRAPPING)"
+	@$(call build_filter,$(TRAPPING_WASM),trap)
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_TRAPPING_WASM="$(TRAPPING_WASM)" \
 	  ENVOY="$(ENVOY_BIN)" PORTCULLIS_PYTHON="$(TOOLS)/clients/bin/python" PORTCULLIS_CHROMIUM="$(CHROMIUM_BIN)" \
 	  tests/with-postgres "$(POSTGRES_DIR)" \
@@ -148,9 +152,10 @@ bench-push: bench-build postgres
 	  "$(RELEASE)/portcullis-bench" push --json "$(CARGO_TARGET_DIR)/bench/push.json" $(PUSH)
 
 bench-requests: bench-build $(ENVOY_NEEDED)
-	@cargo build --profile wasm --locked --target $(WASM_TARGET) -p portcullis-filter --features uncounted \
-	  --target-dir "$(UNCOUNTED)"
+	@$(call build_filter,$(UNCOUNTED_WASM),uncounted)
+	@$(call build_filter,$(UNINTRODUCED_WASM),unintroduced)
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_UNCOUNTED_WASM="$(UNCOUNTED_WASM)" \
+	  PORTCULLIS_UNINTRODUCED_WASM="$(UNINTRODUCED_WASM)" \
 	  ENVOY="$(ENVOY_BIN)" \
 	  "$(RELEASE)/portcullis-bench" requests --json "$(CARGO_TARGET_DIR)/bench/requests.json" $(REQUESTS)
 

@@ -49,8 +49,8 @@ fn name_of(slot: u32) -> String {
 pub struct Call {
     /// Who was let in, and where.
     pub admission: Admission,
-    /// How the limits stood, if any hold the request.
-    standing: Option<Standing>,
+    /// What its limits have said, if any hold it.
+    limited: Option<Told>,
     /// Whether the response may use tokens.
     is_post: bool,
     /// What has gone by, and in the end what it used.
@@ -61,12 +61,20 @@ pub struct Call {
     reader: Option<Box<Reader>>,
 }
 
+/// What limits said to a request that passes.
+#[derive(Debug)]
+struct Told {
+    /// How they stood, for the caller; empty if that is not to be told.
+    field: String,
+    /// By rule, a bit each: whether it had no unit for the request.
+    short: u8,
+}
+
 /// What the limits of an API say to a request.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it goes straight into the request's context")]
 pub enum Limited {
     /// It passes.
-    Passes(Call),
+    Passes(Box<Call>),
     /// It does not.
     Refused(Arc<Limits>, Standing),
     /// Nobody knows.
@@ -99,9 +107,9 @@ impl<'h> Seen<'h> {
 impl Call {
     /// Asks the limits.
     pub fn admit(worker: &mut Worker, admission: Admission, is_post: bool) -> Limited {
-        let passes = |admission, standing| {
+        let passes = |admission, limited| {
             let counts = Counts::default();
-            Limited::Passes(Self { admission, standing, is_post, counts, class: None, reader: None })
+            Limited::Passes(Box::new(Self { admission, limited, is_post, counts, class: None, reader: None }))
         };
         let Some(limits) = &admission.limits else {
             return passes(admission, None);
@@ -113,7 +121,10 @@ impl Call {
             worker.metrics.count_observed(admission.caller.api);
         }
         match answer {
-            Answer::Passes(standing) => passes(admission, Some(standing)),
+            Answer::Passes(standing) => {
+                let told = Told { field: standing.field(limits), short: standing.short };
+                passes(admission, Some(told))
+            }
             Answer::Refused(standing) => Limited::Refused(Arc::clone(limits), standing),
             Answer::Unknown => Limited::Unknown,
         }
@@ -132,11 +143,12 @@ impl Call {
 
     /// Tells the caller how the limits stand, and looks at what kind of response it is.
     pub fn answer(&mut self) {
-        if let (Some(limits), Some(standing)) = (&self.admission.limits, &self.standing)
-            && !limits.policy_field().is_empty()
+        if let (Some(limits), Some(Told { field, .. })) = (&self.admission.limits, &self.limited)
+            && !field.is_empty()
         {
-            host::set_header(Map::ResponseHeaders, POLICY_HEADER, limits.policy_field());
-            host::set_header(Map::ResponseHeaders, HEADER, &standing.field(limits));
+            // An upstream may have limits of its own, and the draft (section 5) wants them told as well.
+            host::add_header(Map::ResponseHeaders, POLICY_HEADER, limits.policy_field().as_bytes());
+            host::add_header(Map::ResponseHeaders, HEADER, field.as_bytes());
         }
         if !self.counts_tokens() {
             self.class = class_of(host::header(Map::ResponseHeaders, ":status").as_deref());
@@ -186,7 +198,7 @@ impl Call {
 
     /// Takes the tokens from the limits, if they count any.
     fn charge(&self, worker: &mut Worker, usage: Usage) {
-        let (Some(limits), Some(standing)) = (&self.admission.limits, &self.standing) else { return };
+        let (Some(limits), Some(told)) = (&self.admission.limits, &self.limited) else { return };
         if !limits.policy().counts_tokens() {
             return;
         }
@@ -198,7 +210,7 @@ impl Call {
         // The policy may have changed since the request came. Without one now there is nothing to take from.
         let now = worker.replica.directory().and_then(|directory| directory.apis.limits(self.admission.caller.api));
         let Some(now) = now.filter(|now| tokens > 0 && now.policy().counts_tokens()) else { return };
-        let short = if Arc::ptr_eq(now, limits) { standing.short } else { 0 };
+        let short = if Arc::ptr_eq(now, limits) { told.short } else { 0 };
         let counted = self.admission.counted(now);
         let bill = (tokens, short);
         if !worker.limiter.charge(&SharedValues, now, counted, host::monotonic_ns(), bill) {

@@ -253,11 +253,11 @@ pub fn set_header(map: Map, name: &str, value: &str) -> bool {
     status == STATUS_OK
 }
 
-/// Adds a request header that is not there yet, which costs less than setting it. False if the host did not.
-pub fn add_request_header(name: &str, value: &[u8]) -> bool {
-    let map = Map::RequestHeaders as u32;
+/// Adds a header beside those of its name, which costs less than setting it. False if the host did not.
+pub fn add_header(map: Map, name: &str, value: &[u8]) -> bool {
     // SAFETY: the host reads `name` and `value`, which outlive the call.
-    let status = unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    let status =
+        unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     status == STATUS_OK
 }
 

@@ -1,18 +1,18 @@
-//! One request: headers in, verdict out.
+//! One request: headers in, verdict out, and what follows.
 //!
-//! [`judge`] does all of it. It runs in the request's own callback, or, for a request that was held, in the
-//! root context's callback with the request selected.
+//! [`judge`] decides. It runs in the request's own callback, or, for a request that was held, in the root context's
+//! callback with the request selected.
 
 use std::cell::LazyCell;
 
 use portcullis_core::decide::{Admission, Caller, Decision, Request, decide};
 use portcullis_core::limit::{HEADER, Limits, POLICY_HEADER, Standing};
 use portcullis_core::verdict::Refusal;
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::call::{Call, Limited};
 use crate::host::{self, Headers, Map};
+use crate::streams::{self, State, Stream};
 use crate::worker::{Shared, Worker};
 
 /// Header names that begin so are ours: a caller's are removed, whatever the path.
@@ -23,129 +23,90 @@ const IDENTITY: &str = "identity";
 
 /// What becomes of a request.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it goes straight into the request's context")]
 pub enum Ruling {
     /// It goes on to the upstream. What is still to be done for it is nothing only on exempt paths.
-    Pass(Option<Call>),
+    Pass(Option<Box<Call>>),
     /// It has been answered.
     Answered,
     /// It cannot be judged yet.
     Wait,
 }
 
-/// The context of one request.
-pub struct Gate {
-    context: u32,
-    worker: Shared,
-    call: Option<Call>,
-    /// Whether the request waited for the key set, so that the worker may still have its call.
-    was_held: bool,
-}
-
-impl Gate {
-    /// The context that Envoy knows by this number.
-    pub const fn new(context: u32, worker: Shared) -> Self {
-        Self { context, worker, call: None, was_held: false }
-    }
-
-    /// What is still to be done for the request, if it was let pass.
-    fn call(&mut self) -> Option<&mut Call> {
-        if self.was_held
-            && self.call.is_none()
-            && let Ok(mut worker) = self.worker.try_borrow_mut()
-        {
-            self.call = worker.take_call(self.context);
-            // It is in no queue any more.
-            self.was_held = self.call.is_none();
-        }
-        self.call.as_mut()
-    }
-
-    /// The response is over: what it used is taken before its end reaches the caller, who may then send the next
-    /// request.
-    fn end(&mut self) {
-        if let Some(call) = &mut self.call
-            && let Ok(mut worker) = self.worker.try_borrow_mut()
-        {
-            call.end(&mut worker);
-        }
-    }
-}
-
-impl Context for Gate {
-    fn on_done(&mut self) -> bool {
-        if (self.was_held || self.call.is_some())
-            && let Ok(mut worker) = self.worker.try_borrow_mut()
-        {
-            let held = if self.was_held { worker.forget(self.context) } else { None };
-            if let Some(call) = self.call.take().or(held) {
-                call.settle(&mut worker);
+/// The headers of a request have come.
+pub fn request_headers(context: u32) -> Action {
+    let Some(shared) = streams::announced(context) else {
+        answer(Refusal::NotReady, "", || 0);
+        return Action::Pause;
+    };
+    let Ok(mut worker) = shared.try_borrow_mut() else {
+        answer(Refusal::NotReady, "", || 0);
+        return Action::Pause;
+    };
+    let (action, state) = match judge(&mut worker) {
+        Ruling::Pass(None) => return Action::Continue,
+        Ruling::Answered => return Action::Pause,
+        Ruling::Pass(Some(call)) => (Action::Continue, State::Passing(call)),
+        Ruling::Wait => {
+            if !worker.hold(context, host::monotonic_ms()) {
+                give_up(&mut worker);
+                return Action::Pause;
             }
+            (Action::Pause, State::Held)
         }
-        true
+    };
+    drop(worker);
+    streams::open(context, Stream { worker: shared, state });
+    action
+}
+
+/// A piece of a request's body passes, of so many bytes.
+pub fn request_body(context: u32, size: usize) {
+    streams::with_call(context, |call, _| call.sent(size));
+}
+
+/// Trailers reach the upstream too, and some servers merge them into the headers.
+pub fn request_trailers() {
+    if let Some(trailers) = Headers::read(Map::RequestTrailers) {
+        remove_reserved(Map::RequestTrailers, &trailers);
     }
 }
 
-impl HttpContext for Gate {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Ok(mut worker) = self.worker.try_borrow_mut() else {
-            answer(Refusal::NotReady, "", || 0);
-            return Action::Pause;
-        };
-        match judge(&mut worker) {
-            Ruling::Pass(call) => {
-                self.call = call;
-                Action::Continue
-            }
-            Ruling::Answered => Action::Pause,
-            Ruling::Wait => {
-                self.was_held = worker.hold(self.context, host::monotonic_ms());
-                if !self.was_held {
-                    give_up(&mut worker);
-                }
-                Action::Pause
-            }
-        }
-    }
+/// The headers of the response have come.
+pub fn response_headers(context: u32, is_end: bool) {
+    streams::with_call(context, |call, worker| {
+        call.answer();
+        end_if(is_end, call, worker);
+    });
+}
 
-    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
-        if let Some(call) = self.call() {
-            call.sent(size);
-        }
-        Action::Continue
-    }
+/// A piece of the response's body passes, of so many bytes.
+pub fn response_body(context: u32, size: usize, is_end: bool) {
+    streams::with_call(context, |call, worker| {
+        call.received(size);
+        end_if(is_end, call, worker);
+    });
+}
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        if let Some(call) = self.call() {
-            call.answer();
-        }
-        if end_of_stream {
-            self.end();
-        }
-        Action::Continue
-    }
+/// The trailers of the response have come.
+pub fn response_trailers(context: u32) {
+    streams::with_call(context, |call, worker| end_if(true, call, worker));
+}
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if let Some(call) = self.call() {
-            call.received(size);
-        }
-        if end_of_stream {
-            self.end();
-        }
-        Action::Continue
+/// At the end of a response what it used is taken before that end reaches the caller, who may then send the next
+/// request.
+fn end_if(is_end: bool, call: &mut Call, worker: &Shared) {
+    if is_end && let Ok(mut worker) = worker.try_borrow_mut() {
+        call.end(&mut worker);
     }
+}
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.end();
-        Action::Continue
-    }
-
-    /// Trailers reach the upstream too, and some servers merge them into the headers.
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        if let Some(trailers) = Headers::read(Map::RequestTrailers) {
-            remove_reserved(Map::RequestTrailers, &trailers);
-        }
-        Action::Continue
+/// A request is over, in whatever way.
+pub fn done(context: u32) {
+    let Some(Stream { worker, state }) = streams::close(context) else { return };
+    let Ok(mut worker) = worker.try_borrow_mut() else { return };
+    match state {
+        State::Held => worker.forget(context),
+        State::Passing(call) => call.settle(&mut worker),
     }
 }
 
@@ -279,11 +240,14 @@ fn refuse_by_limits(worker: &mut Worker, caller: Caller, limits: &Limits, standi
 /// do all of it.
 fn introduce(admission: &Admission) -> bool {
     let Admission { caller: Caller { key, api, .. }, owner, .. } = admission;
+    if cfg!(feature = "unintroduced") {
+        return true;
+    }
     (admission.forward_credential || host::remove_header(Map::RequestHeaders, b"authorization"))
-        && host::add_request_header("x-portcullis-key-id", key.text().as_ref())
-        && host::add_request_header("x-portcullis-organization", owner.organization.text().as_ref())
-        && host::add_request_header("x-portcullis-user", owner.user.text().as_ref())
-        && host::add_request_header("x-portcullis-api", api.text().as_ref())
+        && host::add_header(Map::RequestHeaders, "x-portcullis-key-id", key.text().as_ref())
+        && host::add_header(Map::RequestHeaders, "x-portcullis-organization", owner.organization.text().as_ref())
+        && host::add_header(Map::RequestHeaders, "x-portcullis-user", owner.user.text().as_ref())
+        && host::add_header(Map::RequestHeaders, "x-portcullis-api", api.text().as_ref())
 }
 
 /// Removes what only we may say. False if the host did not.

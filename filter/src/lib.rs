@@ -4,6 +4,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `abi` | every callback there is |
 //! | `host` | every host call there is, and nothing else makes one |
 //! | `config` | the plugin configuration |
 //! | `root` | one worker's life: it follows the control plane, keeps time, publishes metrics |
@@ -11,6 +12,7 @@
 //! | `link` | its conversation with the control plane |
 //! | `report` | how it hands over what it has counted |
 //! | `worker` | what the root context and the request contexts of one worker share |
+//! | `streams` | the requests that are under way |
 //! | `http` | one request: headers in, verdict out |
 //! | `call` | what is still to be done for a request that was let pass |
 //! | `metrics` | counters, gathered in the worker and published by the second |
@@ -31,6 +33,7 @@
 )]
 #![allow(missing_docs, reason = "the SDK's entry point has none to give, and nothing here is public")]
 
+mod abi;
 mod call;
 mod config;
 mod gauges;
@@ -41,6 +44,7 @@ mod link;
 mod metrics;
 mod report;
 mod root;
+mod streams;
 mod worker;
 
 use proxy_wasm::traits::RootContext;

@@ -12,17 +12,17 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::traits::{Context, RootContext};
 
 use crate::config::Config;
 use crate::gauges::{Figures, Gauges};
 use crate::host::{self, Level};
-use crate::http::{self, Gate, Ruling};
+use crate::http::{self, Ruling};
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::report::Reporter;
+use crate::streams;
 use crate::worker::{Shared, Worker};
 
 /// How often a worker with nothing urgent to do wakes up: metrics are at most this old.
@@ -52,9 +52,11 @@ pub struct Root {
 impl Root {
     /// The context that Envoy knows by this number.
     pub fn new(context: u32) -> Self {
+        let worker = Shared::default();
+        streams::register(context, Rc::clone(&worker));
         Self {
             context,
-            worker: Shared::default(),
+            worker,
             link: Link::default(),
             reporter: Reporter::default(),
             is_closing: false,
@@ -80,6 +82,7 @@ impl Root {
         self.adjust_tick(&worker);
         if self.is_closing && self.reporter.is_closed(&worker) {
             host::done();
+            streams::mark_done(self.context);
         }
         let pause_us = host::monotonic_us().saturating_sub(start_us);
         self.longest_pause_us = self.longest_pause_us.max(pause_us);
@@ -96,15 +99,19 @@ impl Root {
                 break;
             };
             if !host::select(request) {
+                streams::release(request, None);
                 continue;
             }
             match http::judge(worker) {
                 Ruling::Pass(call) => {
-                    worker.keep_call(request, call);
+                    streams::release(request, call);
                     host::resume_request();
                 }
-                Ruling::Answered => {}
-                Ruling::Wait => http::give_up(worker),
+                Ruling::Answered => streams::release(request, None),
+                Ruling::Wait => {
+                    streams::release(request, None);
+                    http::give_up(worker);
+                }
             }
         }
         // What follows in this callback concerns the worker again, not the last request.
@@ -145,6 +152,12 @@ impl Root {
             host::set_tick_period_ms(tick_ms);
             self.tick_ms = tick_ms;
         }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        streams::unregister(self.context);
     }
 }
 
@@ -198,13 +211,5 @@ impl RootContext for Root {
             }
             root.reporter.tick(worker);
         });
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Gate::new(context, Rc::clone(&self.worker))))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

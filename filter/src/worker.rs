@@ -5,7 +5,7 @@
 //! cell that is taken all the same is treated as a worker that cannot judge.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use portcullis_core::decide::Caller;
@@ -16,7 +16,7 @@ use portcullis_core::sync::Replica;
 use portcullis_core::verdict::Refusal;
 use portcullis_core::wire::Counts;
 
-use crate::call::{self, Call};
+use crate::call;
 use crate::config::Config;
 use crate::host;
 use crate::identity::Identity;
@@ -43,8 +43,6 @@ pub struct Worker {
     /// What has been used and not yet been reported.
     pub ledger: Ledger,
     held: VecDeque<Held>,
-    /// By context: requests that were held and then let pass, until something of them passes.
-    calls: HashMap<u32, Call>,
 }
 
 /// The handle on it that every context has.
@@ -68,22 +66,9 @@ impl Worker {
         true
     }
 
-    /// Forgets a request that was held and has gone away. Gives back what is still to be done for it if it was let pass.
-    pub fn forget(&mut self, context: u32) -> Option<Call> {
+    /// Forgets a request that was held and has gone away.
+    pub fn forget(&mut self, context: u32) {
         self.held.retain(|held| held.context != context);
-        self.calls.remove(&context)
-    }
-
-    /// Keeps what is still to be done for a request that was held and then let pass.
-    pub fn keep_call(&mut self, context: u32, call: Option<Call>) {
-        if let Some(call) = call {
-            self.calls.insert(context, call);
-        }
-    }
-
-    /// What is still to be done for such a request.
-    pub fn take_call(&mut self, context: u32) -> Option<Call> {
-        self.calls.remove(&context)
     }
 
     /// Counts a refused request, as whose usage it is if that is known.

@@ -14,7 +14,7 @@ const LISTENER: &str = "{ address: 127.0.0.1, port_value: 10000 }";
 const ADMIN: &str = "{ address: 127.0.0.1, port_value: 9901 }";
 const UPSTREAM: &str = "{ address: 127.0.0.1, port_value: 9000 }";
 const SYNC: &str = "{ address: 127.0.0.1, port_value: 8081 }";
-const WASM: &str = "filename: target/wasm32-wasip1/wasm/portcullis_filter.wasm";
+const WASM: &str = "filename: target/portcullis_filter.wasm";
 
 /// What differs from the example.
 #[derive(Clone, Debug)]
