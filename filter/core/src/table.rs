@@ -1,4 +1,4 @@
-//! The key table of a worker: digest to key, 36 bytes a key, without slack.
+//! The key table of a worker: digest to key, 32 bytes a key, without slack.
 //!
 //! Digests are uniform, so no hash function is needed: the leading bits of a digest choose a shard, and within
 //! the shard, which is sorted, the following bits say where the digest should stand. From that guess the table
@@ -35,8 +35,7 @@ pub struct KeyTable {
     keys: usize,
     /// The shard that was changed last and may still have room to spare.
     touched: usize,
-    owners: Interner<Owner>,
-    rights: Interner<Rights>,
+    holders: Interner<Holder>,
 }
 
 /// Who holds a key.
@@ -68,6 +67,13 @@ impl Rights {
     }
 }
 
+/// What many keys have in common: who holds them, and what they open.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Holder {
+    owner: Owner,
+    rights: Rights,
+}
+
 /// A key as the table knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundKey<'a> {
@@ -88,13 +94,11 @@ struct Shard {
     entries: Vec<Entry>,
 }
 
-/// Twenty bytes: the id in two halves, so that nothing is lost to alignment.
+/// Sixteen bytes.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    id_high: u32,
-    id_low: u32,
-    owner: u32,
-    rights: u32,
+    id: KeyId,
+    holder: u32,
     expires_at_seconds: u32,
 }
 
@@ -114,8 +118,7 @@ impl KeyTable {
             shard_bits,
             keys: 0,
             touched: 0,
-            owners: Interner::default(),
-            rights: Interner::default(),
+            holders: Interner::default(),
         }
     }
 
@@ -139,10 +142,11 @@ impl KeyTable {
             return None;
         }
         let entry = shard.entries.get(place)?;
+        let holder = self.holders.get(entry.holder)?;
         Some(FoundKey {
-            id: entry.id(),
-            owner: *self.owners.get(entry.owner)?,
-            rights: self.rights.get(entry.rights)?,
+            id: entry.id,
+            owner: holder.owner,
+            rights: &holder.rights,
             expires_at_seconds: (entry.expires_at_seconds != NEVER).then_some(entry.expires_at_seconds),
         })
     }
@@ -192,27 +196,20 @@ impl KeyTable {
     }
 
     fn entry_of(&mut self, record: &KeyRecord) -> Result<Entry, Full> {
-        let owner = self.owners.hold(Owner { organization: record.organization, user: record.user })?;
-        let rights = self.rights.hold(Rights {
-            kind: record.kind,
-            apis: record.apis.as_deref().map(Box::from),
-            rate_limited: record.rate_limited,
-            over_budget: record.over_budget,
-        });
-        let rights = rights.inspect_err(|Full| self.owners.release(owner))?;
-        let [a, b, c, d, e, f, g, h] = record.id.number().to_be_bytes();
-        Ok(Entry {
-            id_high: u32::from_be_bytes([a, b, c, d]),
-            id_low: u32::from_be_bytes([e, f, g, h]),
-            owner,
-            rights,
-            expires_at_seconds: expiry_seconds(record.expires_at_ms),
-        })
+        let holder = self.holders.hold(Holder {
+            owner: Owner { organization: record.organization, user: record.user },
+            rights: Rights {
+                kind: record.kind,
+                apis: record.apis.as_deref().map(Box::from),
+                rate_limited: record.rate_limited,
+                over_budget: record.over_budget,
+            },
+        })?;
+        Ok(Entry { id: record.id, holder, expires_at_seconds: expiry_seconds(record.expires_at_ms) })
     }
 
     fn release(&mut self, entry: Entry) {
-        self.owners.release(entry.owner);
-        self.rights.release(entry.rights);
+        self.holders.release(entry.holder);
     }
 
     /// Makes the shard of `prefix` the one that may have room to spare, and packs the one before it.
@@ -274,12 +271,6 @@ impl Shard {
         let fraction = u64::try_from(following).unwrap_or(0);
         let keys = u64::try_from(self.prefixes.len()).unwrap_or(0);
         usize::try_from(fraction.saturating_mul(keys) >> 32).unwrap_or(0)
-    }
-}
-
-impl Entry {
-    fn id(&self) -> KeyId {
-        KeyId::from_number((u64::from(self.id_high) << 32) | u64::from(self.id_low))
     }
 }
 
@@ -348,12 +339,14 @@ mod tests {
                 }
             }
             assert_equal(&table, &model, &Digest::of(&0_u16.to_be_bytes()));
-            let owners = model.values().map(|record| record.organization);
-            prop_assert_eq!(table.owners.len(), owners.collect::<HashSet<_>>().len());
+            let holders = model.values().map(|record| {
+                (record.organization, record.apis.as_ref(), record.rate_limited, record.over_budget)
+            });
+            prop_assert_eq!(table.holders.len(), holders.collect::<HashSet<_>>().len());
             for record in model.values() {
                 table.delete(&record.digest);
             }
-            prop_assert!(table.is_empty() && table.owners.is_empty() && table.rights.is_empty());
+            prop_assert!(table.is_empty() && table.holders.is_empty());
         }
 
         /// Digests that differ in few bits put every guess far off, and the table must still be right.
@@ -404,6 +397,6 @@ mod tests {
         }
         let spare = table.shards.iter().map(|shard| shard.entries.capacity() - shard.entries.len());
         assert!(spare.sum::<usize>() <= KEYS_PER_SHARD_MAX);
-        assert_eq!(size_of::<u128>() + size_of::<Entry>(), 36);
+        assert_eq!(size_of::<u128>() + size_of::<Entry>(), 32);
     }
 }
