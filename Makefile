@@ -156,8 +156,9 @@ bench-requests: bench-build $(ENVOY_NEEDED)
 	@$(call build_filter,$(UNINTRODUCED_WASM),unintroduced)
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" PORTCULLIS_WASM="$(WASM)" PORTCULLIS_UNCOUNTED_WASM="$(UNCOUNTED_WASM)" \
 	  PORTCULLIS_UNINTRODUCED_WASM="$(UNINTRODUCED_WASM)" \
-	  ENVOY="$(ENVOY_BIN)" \
-	  "$(RELEASE)/portcullis-bench" requests --json "$(CARGO_TARGET_DIR)/bench/requests.json" $(REQUESTS)
+	  PORTCULLIS_AUTHZ_BIN="$(RELEASE)/portcullis-bench-authz" ENVOY="$(ENVOY_BIN)" \
+	  "$(RELEASE)/portcullis-bench" requests --json "$(CARGO_TARGET_DIR)/bench/requests.json" \
+	  --svg "$(CARGO_TARGET_DIR)/bench/requests.svg" $(REQUESTS)
 
 bench-usage: bench-build postgres
 	@PORTCULLIS_BIN="$(RELEASE)/portcullis" tests/with-postgres "$(POSTGRES_DIR)" \

@@ -40,6 +40,18 @@ impl Machine {
         }
     }
 
+    /// The machine, Envoy's version and the commit in a line, below a picture.
+    pub fn line(&self) -> String {
+        let facts = self.0.iter().filter(|(name, _)| ["machine", "Envoy", "commit"].contains(name));
+        let words = facts.map(|(name, fact)| match *name {
+            "machine" => fact.clone(),
+            // Between the commit that it was built from and how.
+            "Envoy" => format!("Envoy {}", fact.split('/').nth(1).unwrap_or(fact)),
+            name => format!("{name} {fact}"),
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         self.0.iter().map(|(name, fact)| ((*name).to_owned(), json!(fact))).collect()

@@ -93,17 +93,23 @@ struct RequestsArgs {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How often each variant is measured.
-    #[arg(long, default_value_t = 25)]
+    #[arg(long, default_value_t = 14)]
     rounds: usize,
-    /// How many milliseconds each time.
-    #[arg(long, default_value_t = 300)]
+    /// How many milliseconds each time, at full load.
+    #[arg(long, default_value_t = 250)]
     millis: u64,
     /// How many connections there are to each variant.
     #[arg(long, default_value_t = 32)]
     connections: usize,
+    /// How many requests there are in a second where their times are measured.
+    #[arg(long, default_value_t = 2_000)]
+    rate: u32,
     /// Where the figures are written as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Where the costs are drawn as SVG.
+    #[arg(long)]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -166,7 +172,7 @@ async fn main() {
     report.note("machine", machine.json());
     match &command {
         Command::Push(arguments) => push(arguments, &mut report).await,
-        Command::Requests(arguments) => requests(arguments, &mut report).await,
+        Command::Requests(arguments) => requests(arguments, &machine, &mut report).await,
         Command::Usage(arguments) => usage(arguments, &mut report).await,
         Command::Console(arguments) => {
             let settings = console::Settings { keys: arguments.keys, rounds: arguments.rounds };
@@ -179,14 +185,20 @@ async fn main() {
     }
 }
 
-async fn requests(arguments: &RequestsArgs, report: &mut Report) {
+async fn requests(arguments: &RequestsArgs, machine: &Machine, report: &mut Report) {
     let settings = requests::Settings {
         rounds: arguments.rounds,
         duration: Duration::from_millis(arguments.millis),
         connections: arguments.connections,
+        rate: arguments.rate,
         only: arguments.only.clone(),
     };
-    requests::run(settings).await.into_iter().for_each(|section| report.add(section));
+    let (sections, chart) = requests::run(settings).await;
+    sections.into_iter().for_each(|section| report.add(section));
+    if let Some(path) = &arguments.svg {
+        report::write(path, &chart.svg(&machine.line())).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        println!("\nThe costs as a picture: {}", path.display());
+    }
 }
 
 async fn usage(arguments: &UsageArgs, report: &mut Report) {

@@ -46,6 +46,11 @@ impl Process {
         names.map(|name| name.to_str().and_then(|name| name.parse().ok()).expect("an id")).collect()
     }
 
+    /// The name of one of its threads.
+    pub fn name_of(self, thread: i32) -> String {
+        self.read(&format!("task/{thread}/comm")).trim_end().to_owned()
+    }
+
     /// Its resident memory, in bytes.
     pub fn resident(self) -> u64 {
         self.status_bytes("VmRSS:")

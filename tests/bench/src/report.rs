@@ -46,11 +46,16 @@ impl Report {
 
     /// Writes all of it to a file, in a directory that is made if there is none.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        fs::write(path, format!("{:#}\n", Value::Object(self.0.clone())))
+        write(path, &format!("{:#}\n", Value::Object(self.0.clone())))
     }
+}
+
+/// Writes a text to a file, in a directory that is made if there is none.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(path, text)
 }
 
 impl Section {

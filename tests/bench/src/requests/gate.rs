@@ -8,17 +8,26 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use portcullis_demo::children::{ChildProcess, Launch, Tie};
 use portcullis_demo::envoy_config::{self, Differences, EXAMPLE};
 use portcullis_demo::health::wait_until_ok;
 use portcullis_demo::{ports, stack};
-use portcullis_tests::house::{House, program};
+use portcullis_tests::house::program;
 
-use super::variant::{ANSWER_KIB, Chain, Filters, Variant, answers};
+use super::apis::{ANSWER_KIB, answers};
+use super::houses::Furnished;
+use super::rivals::AUTHZ_CLUSTER;
+use super::service::Service;
+use super::variant::{Build, Chain, Filters, SECRET, Variant};
 use crate::process::Process;
 
-/// A running Envoy. Dropping it kills it.
+/// How long a worker may take to have every key.
+const LOADING_PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A running Envoy, and the service that it asks. Dropping it kills both.
 #[derive(Debug)]
 pub struct Gate {
     /// What it has.
@@ -27,18 +36,38 @@ pub struct Gate {
     pub workers: u32,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its statistics.
+    pub admin: SocketAddr,
+    service: Option<Service>,
     child: ChildProcess,
 }
 
+/// What a worker said when it had every key.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    /// How many keys it has.
+    pub keys: u64,
+    /// How long that took since it asked, in milliseconds.
+    pub took_ms: u64,
+    /// The memory of its virtual machine, in bytes.
+    pub memory_bytes: u64,
+}
+
 impl Gate {
-    /// Starts it at the house's control plane, and waits until it listens.
-    pub async fn start(house: &House, chain: &'static Chain, workers: u32) -> Self {
+    /// Starts it at a control plane, and waits until all its workers have every key.
+    pub async fn start(furnished: &Furnished, chain: &'static Chain, workers: u32) -> Self {
+        let house = &furnished.house;
         let name = format!("{}-{workers}", chain.name);
         let file = |kind: &str| house.folder().join(format!("{name}.{kind}"));
         let ports = ports::free_ports(2).expect("two free ports");
         let [address, admin] = [ports[0], ports[1]].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut service = None;
+        if let Some(protocol) = chain.service {
+            service = Some(Service::start(furnished, protocol).await);
+        }
         let config = file("yaml");
-        fs::write(&config, configuration(house, chain, address, admin)).expect("a configuration");
+        fs::write(&config, configuration(furnished, chain, service.as_ref(), [address, admin]))
+            .expect("a configuration");
         let mut arguments = ["--disable-hot-restart", "--concurrency"].map(OsString::from).to_vec();
         arguments.extend([workers.to_string().into(), "--service-node".into(), name.clone().into()]);
         arguments.extend(["--config-path".into(), config.into()]);
@@ -53,7 +82,35 @@ impl Gate {
         let child = child.unwrap_or_else(|error| panic!("{error}"));
         let ready = wait_until_ok(&format!("http://{admin}/ready"), stack::PATIENCE).await;
         ready.unwrap_or_else(|error| panic!("{error}. The end of its log:\n{}", child.log_tail()));
-        Self { chain, workers, address, child }
+        let gate = Self { chain, workers, address, admin, service, child };
+        gate.wait_until_loaded(u64::from(furnished.keys)).await;
+        gate
+    }
+
+    async fn wait_until_loaded(&self, keys: u64) {
+        // The main thread has a filter as well.
+        let expected = if self.chain.is_portcullis() { self.workers as usize + 1 } else { 0 };
+        let start = Instant::now();
+        while self.ready().len() < expected {
+            assert!(start.elapsed() < LOADING_PATIENCE, "not loaded. The end of its log:\n{}", self.child.log_tail());
+            tokio::time::sleep(PAUSE).await;
+        }
+        assert!(self.ready().iter().all(|ready| ready.keys == keys), "not {keys} keys: {:?}", self.ready());
+    }
+
+    /// What each worker and the main thread said when it had every key.
+    pub fn ready(&self) -> Vec<Ready> {
+        let log = fs::read_to_string(self.child.log()).expect("Envoy's log");
+        let lines = log.lines().filter_map(|line| line.split_once("portcullis: ready with "));
+        let ready = lines.map(|(_, said)| {
+            let numbers =
+                said.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok());
+            let [keys, _, took_ms, memory_bytes] = numbers.collect::<Vec<u64>>()[..] else {
+                panic!("unexpected: {said}");
+            };
+            Ready { keys, took_ms, memory_bytes }
+        });
+        ready.collect()
     }
 
     /// Whether this variant is one through it.
@@ -65,15 +122,37 @@ impl Gate {
     pub fn process(&self) -> Process {
         Process::new(self.child.id().expect("it runs"))
     }
+
+    /// The process of the service that it asks.
+    pub fn service(&self) -> Option<Process> {
+        self.service.as_ref().map(Service::process)
+    }
 }
 
-fn configuration(house: &House, chain: &Chain, listener: SocketAddr, admin: SocketAddr) -> String {
+fn configuration(
+    furnished: &Furnished,
+    chain: &Chain,
+    service: Option<&Service>,
+    [listener, admin]: [SocketAddr; 2],
+) -> String {
+    let house = &furnished.house;
     let wasm = match chain.filters {
-        Filters::Portcullis => Some(program("PORTCULLIS_WASM")),
-        Filters::Uncounted => Some(program("PORTCULLIS_UNCOUNTED_WASM")),
+        Filters::Portcullis(Build::Released) => Some(program("PORTCULLIS_WASM")),
+        Filters::Portcullis(Build::Uncounted) => Some(program("PORTCULLIS_UNCOUNTED_WASM")),
+        Filters::Portcullis(Build::Unintroduced) => Some(program("PORTCULLIS_UNINTRODUCED_WASM")),
         Filters::Native(_) => None,
     };
-    let mut text = without_what_differs(EXAMPLE, chain);
+    let mut text = without_what_differs(EXAMPLE, chain).replace(SECRET, &furnished.issued.secret);
+    let clusters = service.map_or_else(String::new, |service| {
+        let (ip, port) = (service.address.ip(), service.address.port());
+        format!(
+            "    - {{ name: {AUTHZ_CLUSTER}, type: STATIC, connect_timeout: 1s, load_assignment: {{
+              cluster_name: {AUTHZ_CLUSTER}, endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{
+              socket_address: {{ address: {ip}, port_value: {port} }} }} }} }}] }}] }}{} }}\n",
+            service.protocol.cluster_options()
+        )
+    });
+    text = replace(&text, "    # Your API. STRICT_DNS takes", None, &clusters);
     text = replace(&text, "      filter_chains:\n", None, "      connection_balance_config: { exact_balance: {} }\n");
     let room = format!("                  max_direct_response_body_size_bytes: {}\n", (ANSWER_KIB + 4) * 1024);
     text = replace(&text, "                  virtual_hosts:\n", None, &room);
@@ -93,10 +172,9 @@ fn without_what_differs(example: &str, chain: &Chain) -> String {
     let text = replace(example, "                access_log:\n", Some("                http_filters:\n"), "");
     let router = "                  - name: envoy.filters.http.router\n";
     let text = match chain.filters {
-        Filters::Portcullis | Filters::Uncounted => text,
-        Filters::Native("") => replace(&text, "                  # (1) The filter.", Some(router), ""),
+        Filters::Portcullis(_) => text,
         Filters::Native(filters) => {
-            let filters = format!("                  - {filters}\n");
+            let filters = filters.iter().map(|filter| format!("                  - {filter}\n")).collect::<String>();
             replace(&text, "                  # (1) The filter.", Some(router), &filters)
         }
     };
