@@ -92,6 +92,9 @@ struct RequestsArgs {
     /// Which variants besides the bare Envoy, rather than all.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Another build of the filter to measure beside, as NAME=MODULE.wasm; more than one by saying it again.
+    #[arg(long)]
+    beside: Vec<requests::Build>,
     /// How often each variant is measured.
     #[arg(long, default_value_t = 14)]
     rounds: usize,
@@ -192,6 +195,7 @@ async fn requests(arguments: &RequestsArgs, machine: &Machine, report: &mut Repo
         connections: arguments.connections,
         rate: arguments.rate,
         only: arguments.only.clone(),
+        beside: arguments.beside.clone(),
     };
     let (sections, chart) = requests::run(settings).await;
     sections.into_iter().for_each(|section| report.add(section));

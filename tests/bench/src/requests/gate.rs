@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis_demo::children::{ChildProcess, Launch, Tie};
@@ -140,6 +141,8 @@ fn configuration(
         Filters::Portcullis(Build::Released) => Some(program("PORTCULLIS_WASM")),
         Filters::Portcullis(Build::Uncounted) => Some(program("PORTCULLIS_UNCOUNTED_WASM")),
         Filters::Portcullis(Build::Unintroduced) => Some(program("PORTCULLIS_UNINTRODUCED_WASM")),
+        Filters::Portcullis(Build::Other(module)) => Some(module.to_owned()),
+        Filters::Floor => Some(floor(house.folder())),
         Filters::Native(_) => None,
     };
     let mut text = without_what_differs(EXAMPLE, chain).replace(SECRET, &furnished.issued.secret);
@@ -167,12 +170,20 @@ fn configuration(
     envoy_config::render(&text, &differences).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Assembles the filter that only makes host calls.
+fn floor(folder: &Path) -> PathBuf {
+    let file = folder.join("floor.wasm");
+    let module = wat::parse_str(include_str!("../../floor.wat")).unwrap_or_else(|error| panic!("{error}"));
+    fs::write(&file, module).expect("a module");
+    file
+}
+
 /// The example with this chain, without an access log and without an upstream to route to.
 fn without_what_differs(example: &str, chain: &Chain) -> String {
     let text = replace(example, "                access_log:\n", Some("                http_filters:\n"), "");
     let router = "                  - name: envoy.filters.http.router\n";
     let text = match chain.filters {
-        Filters::Portcullis(_) => text,
+        Filters::Portcullis(_) | Filters::Floor => text,
         Filters::Native(filters) => {
             let filters = filters.iter().map(|filter| format!("                  - {filter}\n")).collect::<String>();
             replace(&text, "                  # (1) The filter.", Some(router), &filters)

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::measured::Measured;
 use super::variants::{
-    BASE, EXT_AUTHZ, LEASED, LEASED_1M, LEASED_10K, MALFORMED, NATIVE_BOTH, SHARED, SHARED_1M, UNLIMITED, UNLIMITED_1M,
+    BASE, EXT_AUTHZ, FLOOR, LEASED, LEASED_1M, LEASED_10K, MALFORMED, NATIVE_BOTH, SHARED, SHARED_1M, UNLIMITED,
+    UNLIMITED_1M,
 };
 use crate::report::Section;
 
@@ -70,6 +71,8 @@ pub fn section(measured: &Measured) -> Section {
 /// Those for which everything was measured that they take.
 fn goals(measured: &Measured) -> Vec<Goal> {
     let over_bare = measured.between([LEASED, BASE], |[own, bare]| own - bare);
+    let floor = measured.between([FLOOR, BASE], |[floor, bare]| floor - bare);
+    let over_floor = measured.between([LEASED, FLOOR], |[own, floor]| own - floor);
     let to_authz = measured.between([LEASED, EXT_AUTHZ, BASE], |[own, authz, bare]| (own - bare) / (authz - bare));
     let rate = measured.between_workers([(LEASED, 1), (LEASED, 2)], |[one, two]| one / two);
     let ratio = |key, label, own, other, target| {
@@ -88,6 +91,8 @@ fn goals(measured: &Measured) -> Vec<Goal> {
     let to_unlimited = "refusing a malformed key, to letting pass without a limit";
     let goals = [
         other("over-bare", "everything on, over bare Envoy", over_bare, "µs", Target::AtMost(4.0)),
+        other("floor", "of that, the host calls and callbacks by themselves", floor, "µs", Target::None),
+        other("over-floor", "and what the filter does between them", over_floor, "µs", Target::None),
         other("to-ext-authz", "the same, to `ext_authz` over HTTP over bare", to_authz, "", Target::AtMost(0.1)),
         ratio("to-native", to_native, LEASED, NATIVE_BOTH, Target::AtMost(1.25)),
         ratio("10k-keys", ten_thousand, LEASED_10K, LEASED, Target::None),

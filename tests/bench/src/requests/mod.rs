@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`variants`], [`rivals`] | what is measured: all variants, and the filters of those that are not Portcullis |
+//! | [`beside`] | other builds of the filter, measured beside the released one |
 //! | [`variant`], [`answer`] | what a variant is, and the answer that must come |
 //! | [`houses`], [`apis`] | control planes with few keys and with many, and their APIs |
 //! | [`gate`], [`service`] | an Envoy, and the authorization service that some ask |
@@ -24,6 +25,7 @@
 
 mod answer;
 mod apis;
+mod beside;
 mod chart;
 mod connection;
 mod cores;
@@ -47,6 +49,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::random::Random;
 
+pub use beside::Build;
 pub use chart::Chart;
 use connection::Connection;
 use cores::Cores;
@@ -77,6 +80,8 @@ pub struct Settings {
     pub rate: u32,
     /// Which variants there are besides the bare Envoy; all if empty.
     pub only: Vec<String>,
+    /// Other builds of the filter, with everything on.
+    pub beside: Vec<Build>,
 }
 
 /// How long a variant is used before a round of it, as the caches are full of others.
@@ -104,7 +109,8 @@ struct Site {
 
 /// Measures.
 pub async fn run(settings: Settings) -> (Vec<Section>, Chart) {
-    let variants = chosen(&settings.only);
+    let mut variants = chosen(&settings.only);
+    variants.extend(settings.beside.iter().map(Build::variant));
     let Site { houses, gates } = Site::build(&variants).await;
     let connect = |variant: &'static Variant| Runner::connect(&settings, variant, &houses, &gates);
     let mut runners = variants.into_iter().map(connect).collect::<Vec<_>>();
@@ -126,6 +132,7 @@ pub async fn run(settings: Settings) -> (Vec<Section>, Chart) {
     });
     let (gates, measured, surroundings) = measuring.await.expect("figures");
     let mut sections = vec![figures::costs(&settings, &measured), figures::usage(&measured), goals::section(&measured)];
+    sections.extend(beside::section(&settings.beside, &measured));
     if let Some(loading) = load_million(&settings, &houses, &gates, cores).await {
         sections.push(loading.section());
     }

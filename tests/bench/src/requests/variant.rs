@@ -1,5 +1,7 @@
 //! What is measured: a way for a request through an Envoy, and the answer that must come.
 
+use std::path::Path;
+
 use super::answer::Answer;
 
 /// An Envoy's filters before the router, and its routes.
@@ -22,6 +24,8 @@ pub struct Chain {
 pub enum Filters {
     /// Portcullis, as in `envoy/envoy.yaml`.
     Portcullis(Build),
+    /// In its place `floor.wat`: a filter that makes the same host calls and does nothing else.
+    Floor,
     /// What Envoy has itself, each in YAML's flow style. [`SECRET`] stands for the key.
     Native(&'static [&'static str]),
 }
@@ -38,6 +42,8 @@ pub enum Build {
     Uncounted,
     /// Without telling the upstream who calls, for the same reason.
     Unintroduced,
+    /// Another one, in this file: see [`super::beside`].
+    Other(&'static Path),
 }
 
 /// How Envoy asks an authorization service.

@@ -5,7 +5,7 @@ use super::rivals::{
     API_KEY_AUTH, BARE, BARE_AGAIN, BOTH, EXT_AUTHZ_GRPC, EXT_AUTHZ_HTTP, LOCAL_RATELIMIT, LUA, PER_KEY_PATH,
     REFUSED_PATH,
 };
-use super::variant::{Build, Chain, Credential, Variant};
+use super::variant::{Build, Chain, Credential, Filters, Variant};
 
 /// What everything is compared with.
 pub const BASE: &str = "bare";
@@ -30,6 +30,9 @@ pub const SHARED: &str = "shared";
 pub const SHARED_1M: &str = "shared-1m";
 /// A million keys, without a limit.
 pub const UNLIMITED_1M: &str = "unlimited-1m";
+
+/// A filter that makes the host calls of [`LEASED`], and decides nothing.
+pub const FLOOR: &str = "floor";
 
 const UNLIMITED_10K: &str = "unlimited-10k";
 const UNCOUNTED: &str = "uncounted";
@@ -56,6 +59,8 @@ pub const MILLION: Chain = Chain::portcullis("portcullis-1m", Build::Released, 1
 const NOT_COUNTING: Chain = Chain::portcullis("uncounted", Build::Uncounted, 1);
 const NOT_INTRODUCING: Chain = Chain::portcullis("unintroduced", Build::Unintroduced, 1);
 
+const ONLY_HOST_CALLS: Chain = Chain { filters: Filters::Floor, ..Chain::native("floor", &[]) };
+
 /// All variants, in the order of the report.
 pub const ALL: &[Variant] = &[
     Variant::new(BASE, "bare Envoy", &BARE, "/any"),
@@ -71,6 +76,8 @@ pub const ALL: &[Variant] = &[
     Variant::new("lua", "Lua that compares the header with one text", &LUA, "/any"),
     Variant::new(EXT_AUTHZ, "`ext_authz` over HTTP to a service in Rust", &EXT_AUTHZ_HTTP, "/any"),
     Variant::new("ext-authz-grpc", "`ext_authz` over gRPC to a service in Rust", &EXT_AUTHZ_GRPC, "/any"),
+    Variant::new(FLOOR, "a Wasm filter with the host calls of everything, and nothing else", &ONLY_HOST_CALLS, "/any")
+        .answered(Answer::LIMITED),
     unlimited(UNLIMITED, "Portcullis without a limit", &ONE),
     limited(LEASED, "Portcullis with everything: limited, with leases", &ONE, "/leased", UNLIMITED),
     unlimited(UNLIMITED_10K, "Portcullis without a limit, 10,000 keys", &TEN_THOUSAND),
