@@ -1,7 +1,10 @@
 //! Control planes with few keys and with many.
 
+use std::time::{Duration, Instant};
+
 use portcullis_core::digest::Digest;
 use portcullis_core::id::KeyId;
+use portcullis_core::wire::{Ask, Poll};
 use portcullis_tests::bulk::{Direct, numbered_key};
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
@@ -23,6 +26,8 @@ pub struct Furnished {
     pub issued: IssuedKey,
     /// Those that requests use, from all over the set.
     pub secrets: Vec<String>,
+    /// How long it took to render the snapshot that all workers are then sent.
+    pub rendering: Duration,
 }
 
 impl Furnished {
@@ -36,7 +41,7 @@ impl Furnished {
         let copies = keys - 1;
         if copies == 0 {
             let secrets = vec![issued.secret.clone()];
-            return Self { keys, house, issued, secrets };
+            return Self { keys, house, issued, secrets, rendering: Duration::ZERO };
         }
         let every = (copies as usize / TEXTS).max(1);
         let (mut digests, mut secrets) = (Vec::new(), Vec::new());
@@ -48,7 +53,10 @@ impl Furnished {
             }
         }
         copy(&mut house.direct().await, issued.id.parse().expect("an id"), &digests).await;
-        Self { keys, house, issued, secrets }
+        let start = Instant::now();
+        let first = house.poll(house.gateway_token(), Poll { number: 1, ask: Ask::Everything }).await;
+        first.bytes().await.expect("the first page");
+        Self { keys, house, issued, secrets, rendering: start.elapsed() }
     }
 }
 

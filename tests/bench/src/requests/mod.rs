@@ -237,5 +237,5 @@ async fn load_million(settings: &Settings, houses: &[Furnished], gates: &[Gate],
     let one = gates.iter().find(|gate| gate.chain.name == ONE.name);
     let variant = ALL.iter().find(|variant| variant.key == LEASED_1M)?;
     let load = Runner::connect(settings, variant, houses, gates).load;
-    Some(Loading::measure(&house_of(houses, variant).house, gate, one, load, cores).await)
+    Some(Loading::measure(house_of(houses, variant), gate, one, load, cores).await)
 }
