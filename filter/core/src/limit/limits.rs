@@ -8,8 +8,9 @@ use super::policy::{Mode, Policy, Rule, Unit};
 const LEASED_BURST_MIN: u64 = 4_000;
 /// At most one in so many units of a burst lies in the leases of all workers together.
 const LEASED_SHARE: u64 = 400;
-/// The most units of one lease. More would save nothing that can be measured.
-const LEASE_UNITS_MAX: u64 = 64;
+/// The most units of one lease. A caller alone would do with 64; of thousands each comes by more rarely, and a lease lapses
+/// unit by unit in the meantime.
+const LEASE_UNITS_MAX: u64 = 1_024;
 
 /// A sound policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(lease(vec![enforced(3_999)], 1), 1);
         assert_eq!(lease(vec![enforced(100_000)], 5), 50);
         assert_eq!(lease(vec![enforced(100_000)], 64), 3);
-        assert_eq!(lease(vec![enforced(1_000_000_000)], 5), 64);
+        assert_eq!(lease(vec![enforced(1_000_000_000)], 5), 1_024);
         assert_eq!(lease(vec![enforced(100_000), enforced(3_999)], 5), 1);
         assert_eq!(lease(vec![enforced(100_000), rule(Unit::Tokens, 100_000, 60, Mode::Enforce)], 5), 1);
         assert_eq!(lease(vec![enforced(100_000), rule(Unit::Requests, 100_000, 60, Mode::Observe)], 5), 1);
