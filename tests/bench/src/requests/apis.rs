@@ -23,8 +23,9 @@ pub fn answers() -> [(&'static str, &'static str, String); 2] {
 }
 
 /// The APIs behind Portcullis, one for each path. A burst below 4,000 has every request counted in Envoy's shared data;
-/// from a larger one workers take leases. No limit is ever reached, but for the one that always is: 200,000 requests in
-/// a second are more than such Envoys can answer.
+/// from a larger one workers take leases, here of a quota for the day: a lease lapses unit by unit as time goes on, so this
+/// one lasts for seconds, as those of quotas do that somebody would set. No limit is ever reached, but for the one that
+/// always is.
 pub fn apis() -> Vec<Value> {
     let api = |path: &str, limit: Value| {
         json!({"name": path.trim_start_matches('/'), "kind": "serverless", "match": {"path_prefix": path},
@@ -41,7 +42,7 @@ pub fn apis() -> Vec<Value> {
         counting("/stream/read", true),
         counting("/stream/unread", false),
         api("/unlimited", Value::Null),
-        api("/leased", json!({"rules": [rule(12_000_000, 60, 12_000_000)]})),
+        api("/leased", json!({"rules": [rule(24_000_000, 86_400, 24_000_000)]})),
         api("/shared", json!({"rules": [rule(12_000_000, 60, 3_999)]})),
         api("/two-rules", json!({"rules": [rule(12_000_000, 60, 3_999), rule(720_000_000, 3_600, 3_999)]})),
         api("/refused", json!({"rules": [rule(1, 86_400, 1)]})),

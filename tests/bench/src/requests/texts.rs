@@ -3,7 +3,7 @@
 //! A million keys take more memory than caches have, which a key that is used all the time would hide. Where there are
 //! many, requests use [`TEXTS`] of them in turn. Where there is one, there are as many copies of its text, so that the
 //! generator has the same work. Each of many keys is used some times in a second only, and what a worker has leased for it
-//! lapses in between: then each request takes a lease, and leases save nothing.
+//! lapses unit by unit in between.
 
 use std::net::SocketAddr;
 
