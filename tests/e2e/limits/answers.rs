@@ -1,12 +1,16 @@
 //! What callers are told, read by strangers: a parser of structured fields (RFC 9651), an HTTP/2 library, and the official
 //! OpenAI client.
 
+use std::net::Ipv4Addr;
+
+use axum::response::AppendHeaders;
 use portcullis_tests::house::House;
 use portcullis_tests::limits::{requests, requests_a_day, rule};
 use portcullis_tests::machine::{alone, among_others};
 use portcullis_tests::python;
 use portcullis_tests::raw::{self, Answer, Fields};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{call, passed};
 
@@ -115,6 +119,29 @@ fn assert_problem(answer: &Answer) {
         "error": {"message": null, "type": "requests", "code": "rate_limit_exceeded", "param": null},
     });
     assert_eq!(body, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upstream_says_of_its_own_limits_stands_beside_the_gateways() {
+    let _among_others = among_others().await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let own = [("ratelimit-policy", "\"own\";q=5;w=1"), ("ratelimit", "\"own\";r=4;t=1")];
+    let upstream = axum::Router::new().fallback(move || async move { (AppendHeaders(own), "ok") });
+    let serving = tokio::spawn(async move { axum::serve(listener, upstream).await });
+    let mut house = House::without_envoy().await;
+    house.set_upstream(address);
+    house.start_envoy(1).await;
+    let key = house.issue("serverless", json!({})).await;
+    let api = house.limited_api("limited", requests(60, 60)).await;
+    let answer = call(&house, &api.path, &key.secret).await;
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    for (name, own) in own {
+        let values = answer.headers.iter().filter(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str());
+        let values = values.collect::<Vec<_>>();
+        assert!(values.len() == 2 && values[0] == own && values[1].starts_with("\"requests-60s\";"), "{answer:?}");
+    }
+    serving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
