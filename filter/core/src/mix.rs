@@ -1,10 +1,11 @@
 //! A hash function for ids.
 //!
-//! A worker hashes several times for each request: whose usage it is, whose lease, which context. What it hashes are
-//! ids that a control plane has drawn, numbers that Envoy counts up and a few small ones; no caller chooses them, so nobody can make them collide, and the standard library's keyed hash would cost
-//! ten times as much for nothing. Each word is mixed in by a rotation and a multiplication, as in Firefox and rustc
-//! ("FxHash"). The product's high bits depend on all of the word, its low ones do not, so they are folded together in
-//! the end: a table looks at both.
+//! A worker hashes several times for each request: whose usage it is, whose lease, which context. What it hashes
+//! are ids that a control plane has drawn, numbers that Envoy counts up and a few small ones; no caller chooses
+//! them, so nobody can make them collide, and the standard library's keyed hash would cost ten times as much for
+//! nothing. Each word is mixed in by a rotation and a multiplication, as in Firefox and rustc ("FxHash"). The
+//! product's high bits depend on all of the word, its low ones do not, so they are folded together in the end: a
+//! table looks at both.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -1,9 +1,11 @@
 //! A million keys: how long a worker takes to have them, in how much memory, and what requests notice of it.
 //!
 //! The worker loads everything once more when it is told of other APIs for its gateway. Requests come at a fixed rate
-//! meanwhile, and for as long again without it. A virtual machine has pauses of its own, which only ever add: so that is
-//! done several times, and the least of the longest times says what loading itself does. The worker has a core to itself. Whoever else is at work, which is the control plane and the filter in Envoy's main thread, has the generator's,
-//! and comes last there: what is asked is what the worker does to its requests, not how two cores are shared by four.
+//! meanwhile, and for as long again without it. A virtual machine has pauses of its own, which only ever add: so that
+//! is done several times, and the least of the longest times says what loading itself does. The worker has a core to
+//! itself. Whoever else is at work, which is the control plane and the filter in Envoy's main thread, has the
+//! generator's, and comes last there: what is asked is what the worker does to its requests, not how two cores are
+//! shared by four.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
