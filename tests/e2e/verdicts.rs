@@ -1,8 +1,13 @@
 //! Every row of the verdict table that needs no rate limit, against real Envoy, on HTTP/1.1 and HTTP/2.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis_tests::house::{House, OPEN_PATH};
+use portcullis_demo::children::Tie;
+use portcullis_demo::envoy_config::EXAMPLE;
+use portcullis_demo::ports;
+use portcullis_demo::stack::{Envoy, EnvoyConfig};
+use portcullis_tests::house::{House, OPEN_PATH, program};
 use portcullis_tests::keys::{rfc3339, whole_second_in};
 use portcullis_tests::raw::{Answer, Fields};
 use portcullis_tests::{python, raw};
@@ -192,4 +197,57 @@ async fn an_api_that_asks_for_it_is_shown_the_credential() {
     let request = get("/legacy/echo", &[&format!("Bearer {}", key.secret)]);
     let answer = raw::send(house.listener(), &raw::request(&request)).await;
     assert!(answer.body.contains(&format!("Bearer {}", key.secret)));
+}
+
+/// Both have the same module and `vm_id`, and so one virtual machine in each worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_listeners_of_one_envoy_each_go_by_their_own_configuration() {
+    let house = House::without_envoy().await;
+    let ports = ports::free_ports(3).unwrap();
+    let [first, second, admin] = [ports[0], ports[1], ports[2]].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let wasm = program("PORTCULLIS_WASM");
+    let start = EXAMPLE.find("    - name: models\n").unwrap();
+    let end = EXAMPLE.find("  clusters:\n").unwrap();
+    // The second lets pass without a key what the first does not.
+    let other = EXAMPLE[start..end]
+        .replace("- name: models\n      address", "- name: others\n      address")
+        .replace("port_value: 10000", &format!("port_value: {}", second.port()))
+        .replace("target/portcullis_filter.wasm", wasm.to_str().unwrap())
+        .replace("[\"/healthz\"]", "[\"/v1/models\"]");
+    let clusters = "  clusters:\n    # Your API.";
+    let config = EnvoyConfig {
+        program: program("ENVOY"),
+        wasm,
+        listener: first,
+        admin,
+        upstream: house.upstream().address(),
+        sync: house.sync(),
+        concurrency: 1,
+        gateway_token: house.gateway_token().to_owned(),
+        config_file: house.folder().join("two.yaml"),
+        more: vec![(clusters.to_owned(), format!("{other}{clusters}"))],
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        log: house.folder().join("two.log"),
+        tie: Tie::Group,
+    };
+    let _envoy = Envoy::start(&config).await.unwrap_or_else(|error| panic!("{error}"));
+    let key = house.issue("serverless", json!({})).await;
+    let call = async |listener, path: &str, authorization: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{authorization}connection: close\r\n\r\n");
+        raw::send(listener, request.as_bytes()).await.status
+    };
+    let authorization = format!("authorization: Bearer {}\r\n", key.secret);
+    for _ in 0..20 {
+        let answers = tokio::join!(
+            call(first, "/v1/models", ""),
+            call(second, "/v1/models", ""),
+            call(first, "/healthz", ""),
+            call(second, "/healthz", ""),
+            call(first, "/v1/models", &authorization),
+            call(second, "/v1/models", &authorization),
+        );
+        let [unknown_key, unknown_api] = [Some(401), Some(404)];
+        assert_eq!(answers, (unknown_key, Some(200), Some(200), unknown_api, Some(200), Some(200)));
+    }
 }
