@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::report::Reporter;
-use crate::streams;
+use crate::streams::{self, State, Stream};
 use crate::worker::{Shared, Worker};
 
 /// How often a worker with nothing urgent to do wakes up: metrics are at most this old.
@@ -98,20 +98,20 @@ impl Root {
             let Some(request) = worker.next_released(now_ms) else {
                 break;
             };
+            streams::close(request);
             if !host::select(request) {
-                streams::release(request, None);
                 continue;
             }
             match http::judge(worker) {
                 Ruling::Pass(call) => {
-                    streams::release(request, call);
+                    if let Some(call) = call {
+                        let worker = Rc::clone(&self.worker);
+                        streams::open(request, Stream { worker, state: State::Passing(call) });
+                    }
                     host::resume_request();
                 }
-                Ruling::Answered => streams::release(request, None),
-                Ruling::Wait => {
-                    streams::release(request, None);
-                    http::give_up(worker);
-                }
+                Ruling::Answered => {}
+                Ruling::Wait => http::give_up(worker),
             }
         }
         // What follows in this callback concerns the worker again, not the last request.

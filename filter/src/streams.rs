@@ -97,17 +97,6 @@ pub fn open(context: u32, stream: Stream) {
     with(|streams| streams.open.insert(context, stream));
 }
 
-/// Keeps what is to be done for a request that has waited, and does no longer: nothing if there is no call.
-pub fn release(context: u32, call: Option<Box<Call>>) {
-    with(|streams| {
-        if let Some(stream) = streams.open.remove(&context)
-            && let Some(call) = call
-        {
-            streams.open.insert(context, Stream { state: State::Passing(call), ..stream });
-        }
-    });
-}
-
 /// Does something for a request that was let pass. Nothing happens if this is none.
 pub fn with_call(context: u32, work: impl FnOnce(&mut Call, &Shared)) {
     with(|streams| {
@@ -117,7 +106,7 @@ pub fn with_call(context: u32, work: impl FnOnce(&mut Call, &Shared)) {
     });
 }
 
-/// Gives up a request that is over.
+/// Gives up a request that is over, or waits no longer.
 pub fn close(context: u32) -> Option<Stream> {
     with(|streams| streams.open.remove(&context))?
 }
