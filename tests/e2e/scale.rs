@@ -10,6 +10,7 @@ use portcullis_core::key::PlainKey;
 use portcullis_tests::bulk::numbered_key;
 use portcullis_tests::house::House;
 use portcullis_tests::measure::summary;
+use portcullis_tests::ready;
 use serde_json::json;
 
 const KEYS: u32 = 100_000;
@@ -89,25 +90,16 @@ fn assert_all(calls: &Calls, good: &[u16], bad: &[u16]) {
 
 /// Every worker says in Envoy's log how long it took and how much memory it has.
 async fn assert_loaded(house: &House) {
-    let ready = || {
-        let log = house.envoy_log();
-        let lines = log.lines().filter_map(|line| line.split_once("portcullis: ready with "));
-        lines.map(|(_, said)| said.to_owned()).collect::<Vec<_>>()
-    };
     let start = Instant::now();
     // Two workers and the main thread.
-    while ready().len() < 3 {
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", ready());
+    while ready::said(&house.envoy_log()).len() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(10), "{}", house.envoy_log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    for said in ready() {
-        println!("a worker was ready with {said}");
-        let numbers = said.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok());
-        let [keys, _, took_ms, _] = numbers.collect::<Vec<u64>>()[..] else {
-            panic!("unexpected: {said}");
-        };
-        assert_eq!(keys, u64::from(KEYS));
-        assert!(took_ms < 2_000, "{said}");
+    for ready in ready::said(&house.envoy_log()) {
+        println!("a worker was ready: {ready:?}");
+        assert_eq!(ready.keys, u64::from(KEYS));
+        assert!(ready.took_ms < 2_000, "{ready:?}");
     }
 }
 

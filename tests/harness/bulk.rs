@@ -15,10 +15,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use crate::database::Database;
 use crate::house::House;
 
-const COPY_ON_SQLITE: &str = "INSERT INTO keys
-    (id, digest, kind, organization_id, name, masked, search_text, created_by, issued_at, rate_limit_enabled)
-    SELECT ?, ?, kind, organization_id, name, masked, search_text, created_by, issued_at, rate_limit_enabled
-    FROM keys WHERE id = ?";
+/// How many rows a statement writes on SQLite.
+const ROWS_MAX: usize = 10_000;
 const COPY_ON_POSTGRESQL: &str = "INSERT INTO keys
     (id, digest, kind, organization_id, name, masked, search_text, created_by, issued_at, rate_limit_enabled)
     SELECT copied.id, copied.digest, kind, organization_id, name, masked, search_text, created_by, issued_at,
@@ -70,18 +68,19 @@ impl Direct {
     pub async fn copy_key(&mut self, pattern: KeyId, digests: &[Digest]) -> Vec<KeyId> {
         let first = pattern.number();
         let ids = (first + 1..).take(digests.len()).map(KeyId::from_number).collect::<Vec<_>>();
-        let rows = ids.iter().map(|id| id.number().cast_signed()).zip(digests.iter().map(Digest::as_bytes));
         match self {
             Self::Sqlite(connection) => {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.expect("the lock");
-                for (id, digest) in rows {
-                    let copy = sqlx::query(COPY_ON_SQLITE).bind(id).bind(digest.as_slice()).bind(first.cast_signed());
-                    copy.execute(&mut *transaction).await.expect("a copied key");
+                let rows = ids.iter().zip(digests).collect::<Vec<_>>();
+                for rows in rows.chunks(ROWS_MAX) {
+                    let copy = sqlx::query(AssertSqlSafe(copy_on_sqlite(first, rows)));
+                    copy.execute(&mut *transaction).await.expect("copied keys");
                 }
                 transaction.commit().await.expect("copied keys");
             }
             Self::Postgres(connection) => {
-                let (ids, digests): (Vec<_>, Vec<_>) = rows.map(|(id, digest)| (id, digest.to_vec())).unzip();
+                let digests = digests.iter().map(|digest| digest.as_bytes().to_vec()).collect::<Vec<_>>();
+                let ids = ids.iter().map(|id| id.number().cast_signed()).collect::<Vec<_>>();
                 let copy = sqlx::query(COPY_ON_POSTGRESQL).bind(ids).bind(digests).bind(first.cast_signed());
                 copy.execute(connection).await.expect("copied keys");
             }
@@ -133,4 +132,17 @@ impl Direct {
         };
         revision.expect("the change log").expect("a change of the key").cast_unsigned()
     }
+}
+
+/// A statement that writes these copies of a key: a million rows, each with one of its own, would take a minute.
+fn copy_on_sqlite(pattern: u64, rows: &[(&KeyId, &Digest)]) -> String {
+    let rows = rows.iter().map(|(id, digest)| format!("({}, x'{digest}')", id.number()));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    format!(
+        "INSERT INTO keys
+        (id, digest, kind, organization_id, name, masked, search_text, created_by, issued_at, rate_limit_enabled)
+        SELECT copied.column1, copied.column2, kind, organization_id, name, masked, search_text, created_by, issued_at,
+            rate_limit_enabled
+        FROM (VALUES {rows}) AS copied JOIN keys ON keys.id = {pattern}"
+    )
 }

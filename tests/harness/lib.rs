@@ -17,6 +17,7 @@
 //! | [`receipts`] | deletions, and how far the control plane says they are |
 //! | [`sync`] | the sync port, asked as a worker asks |
 //! | [`stats`] | Envoy's statistics |
+//! | [`ready`] | what workers say once they have every key |
 //! | [`raw`] | HTTP/1.1 over a bare socket, byte for byte |
 //! | [`measure`] | times in words |
 //! | [`machine`] | the machine, for a test alone or shared with others |
@@ -52,6 +53,7 @@ pub mod pieces;
 pub mod python;
 pub mod random;
 pub mod raw;
+pub mod ready;
 pub mod receipts;
 pub mod stats;
 pub mod sync;

@@ -81,13 +81,18 @@ impl House {
 
     /// The same, with another patience: an Envoy that was just started takes a while.
     pub async fn workers_at_head_within(&self, patience: Duration) -> Vec<Value> {
+        // One for each thread, and one for the main thread.
+        self.caught_up(3, patience).await
+    }
+
+    /// So many workers, which are all that there are, once each is at the newest revision.
+    pub async fn caught_up(&self, count: usize, patience: Duration) -> Vec<Value> {
         let start = Instant::now();
         loop {
             let gateway = self.admin().get(&format!("/v1/gateways/{}", self.gateway)).await;
             let gateway = gateway.unwrap_or_else(|error| panic!("{error}"));
             let workers = gateway["workers"].as_array().expect("workers");
-            // One for each thread, and one for the main thread.
-            if workers.len() == 3 && workers.iter().all(|worker| worker["lag"] == 0) {
+            if workers.len() == count && workers.iter().all(|worker| worker["lag"] == 0) {
                 return workers.clone();
             }
             assert!(start.elapsed() < patience, "{workers:#?}");

@@ -99,7 +99,7 @@ impl Bar {
 fn legend() -> String {
     let entries = [
         (PORTCULLIS, "Envoy with Portcullis"),
-        (ENVOY, "Envoy with its own filters"),
+        (ENVOY, "Envoy with other filters"),
         (SERVICE, "the service that it asks"),
     ];
     let places = (24..).step_by(200);

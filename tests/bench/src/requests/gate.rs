@@ -16,6 +16,7 @@ use portcullis_demo::envoy_config::{self, Differences, EXAMPLE};
 use portcullis_demo::health::wait_until_ok;
 use portcullis_demo::{ports, stack};
 use portcullis_tests::house::program;
+use portcullis_tests::ready::{self, Ready};
 
 use super::apis::{ANSWER_KIB, answers};
 use super::houses::Furnished;
@@ -41,17 +42,6 @@ pub struct Gate {
     pub admin: SocketAddr,
     service: Option<Service>,
     child: ChildProcess,
-}
-
-/// What a worker said when it had every key.
-#[derive(Debug, Clone, Copy)]
-pub struct Ready {
-    /// How many keys it has.
-    pub keys: u64,
-    /// How long that took since it asked, in milliseconds.
-    pub took_ms: u64,
-    /// The memory of its virtual machine, in bytes.
-    pub memory_bytes: u64,
 }
 
 impl Gate {
@@ -101,17 +91,7 @@ impl Gate {
 
     /// What each worker and the main thread said when it had every key.
     pub fn ready(&self) -> Vec<Ready> {
-        let log = fs::read_to_string(self.child.log()).expect("Envoy's log");
-        let lines = log.lines().filter_map(|line| line.split_once("portcullis: ready with "));
-        let ready = lines.map(|(_, said)| {
-            let numbers =
-                said.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok());
-            let [keys, _, took_ms, memory_bytes] = numbers.collect::<Vec<u64>>()[..] else {
-                panic!("unexpected: {said}");
-            };
-            Ready { keys, took_ms, memory_bytes }
-        });
-        ready.collect()
+        ready::said(&fs::read_to_string(self.child.log()).expect("Envoy's log"))
     }
 
     /// Whether this variant is one through it.

@@ -2,19 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_core::digest::Digest;
-use portcullis_core::id::KeyId;
 use portcullis_core::wire::{Ask, Poll};
-use portcullis_tests::bulk::{Direct, numbered_key};
+use portcullis_tests::bulk::numbered_key;
 use portcullis_tests::house::House;
 use portcullis_tests::keys::IssuedKey;
 use serde_json::json;
 
 use super::apis::apis;
 use super::texts::TEXTS;
-
-/// How many rows a statement writes.
-const ROWS_MAX: usize = 10_000;
 
 /// A control plane with so many keys.
 pub struct Furnished {
@@ -52,33 +47,13 @@ impl Furnished {
                 secrets.push(key.reveal().to_owned());
             }
         }
-        copy(&mut house.direct().await, issued.id.parse().expect("an id"), &digests).await;
+        let mut direct = house.direct().await;
+        // Nobody searches for these keys, and their index would take longer than all else.
+        direct.execute("DROP TRIGGER keys_search_insert".to_owned()).await;
+        direct.copy_key(issued.id.parse().expect("an id"), &digests).await;
         let start = Instant::now();
         let first = house.poll(house.gateway_token(), Poll { number: 1, ask: Ask::Everything }).await;
         first.bytes().await.expect("the first page");
         Self { keys, house, issued, secrets, rendering: start.elapsed() }
-    }
-}
-
-/// What [`Direct::copy_key`] does, many rows in a statement: a million take seconds rather than a minute. Nobody searches
-/// for these keys, so that the index for searches does without them.
-async fn copy(direct: &mut Direct, pattern: KeyId, digests: &[Digest]) {
-    direct.execute("DROP TRIGGER keys_search_insert".to_owned()).await;
-    let mut id = pattern.number();
-    for digests in digests.chunks(ROWS_MAX) {
-        let rows = digests.iter().map(|digest| {
-            id += 1;
-            format!("({id}, x'{digest}')")
-        });
-        let rows = rows.collect::<Vec<_>>().join(", ");
-        let statement = format!(
-            "INSERT INTO keys
-            (id, digest, kind, organization_id, name, masked, search_text, created_by, issued_at, rate_limit_enabled)
-            SELECT copied.column1, copied.column2, kind, organization_id, name, masked, search_text, created_by, issued_at,
-                rate_limit_enabled
-            FROM (VALUES {rows}) AS copied JOIN keys ON keys.id = {}",
-            pattern.number()
-        );
-        assert_eq!(direct.execute(statement).await, digests.len() as u64);
     }
 }

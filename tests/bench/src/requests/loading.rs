@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use portcullis_tests::house::House;
 use portcullis_tests::measure::Distribution;
-use serde_json::{Value, json};
+use portcullis_tests::ready::Ready;
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::cores::Cores;
-use super::gate::{Gate, Ready};
+use super::gate::Gate;
 use super::goals::{COLUMNS, Target, row};
 use super::houses::Furnished;
 use super::load::Load;
@@ -35,7 +36,6 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// Workers publish their figures once a second.
 const PUBLISHED: Duration = Duration::from_millis(2_200);
 const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What came of it.
 pub struct Loading {
@@ -163,16 +163,8 @@ async fn load_again(house: &House, number: usize) {
     let ids = listed.map(|api| api["id"].clone()).collect::<Vec<_>>();
     let gateway = format!("/v1/gateways/{}", house.gateway);
     admin.change(&gateway, &json!({"apis": ids})).await.unwrap_or_else(|error| panic!("{error}"));
-    let start = Instant::now();
-    loop {
-        let answer = admin.get(&gateway).await.unwrap_or_else(|error| panic!("{error}"));
-        let workers = answer["workers"].as_array().expect("workers");
-        if workers.iter().all(|worker| worker["lag"] == 0) {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "not loaded again: {}", Value::from(workers.clone()));
-        tokio::time::sleep(PAUSE).await;
-    }
+    // The worker, and the main thread.
+    house.caught_up(2, PATIENCE).await;
 }
 
 /// The longest times for which the worker and the main thread kept their own requests waiting, since their start, the
